@@ -1,0 +1,58 @@
+"""The lock files pin everything, for every machine."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ["requirements.lock", "requirements-dev.lock"]
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Name -> exact version."""
+    text = (ROOT / lock).read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", text, re.MULTILINE))
+
+
+def wanted(lock: str) -> list[Requirement]:
+    """What `pyproject.toml` asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dev = project["optional-dependencies"]["dev"] if "dev" in lock else []
+    return [Requirement(line) for line in [*project["dependencies"], *dev]]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_dependency_is_pinned_to_a_version_that_pyproject_allows(lock: str) -> None:
+    pinned = pins(lock)
+
+    unmet = [
+        str(requirement)
+        for requirement in wanted(lock)
+        if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0"))
+    ]
+
+    assert [] == unmet, "run make lock"
+
+
+def test_tests_run_with_the_versions_that_the_image_has() -> None:
+    assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_has_hashes(lock: str) -> None:
+    blocks = re.split(r"^(?=[a-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE)
+
+    assert [] == [block.split(" ")[0] for block in blocks[1:] if "--hash=sha256:" not in block]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_nothing_in_a_lock_names_an_index_or_a_path_of_the_machine_that_wrote_it(lock: str) -> None:
+    found = re.findall(r"https?:|file:|^-.*|/\S*", (ROOT / lock).read_text(), re.MULTILINE)
+
+    assert [] == found
