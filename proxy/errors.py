@@ -1,0 +1,90 @@
+"""Every error that Seawall raises on purpose, and who is to blame for it.
+
+Anything else that is raised while a request is served is a bug: it is logged with its
+traceback and answered with 500 and no detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class SeawallError(Exception):
+    """Parent of all deliberate errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a policy file. Lines and columns count from 1; 0 means the whole file."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    """Where in the document, such as `routes[0].policies.size_limit.body`."""
+    message: str
+    """What is wrong; what is expected."""
+    excerpt: str = ""
+    """The line itself and a caret under it, secrets masked; two lines, or empty."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        text = f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        return f"{text}\n{self.excerpt}" if self.excerpt else text
+
+
+class ConfigError(SeawallError):
+    """The policy files cannot be served. Carries every problem found, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class Rejection(SeawallError):
+    """A request is refused; becomes a problem+json response (RFC 9457).
+
+    `reason` is the stable public code and starts with the name of who refuses
+    (`size_limit.body`). `detail` is a sentence that any client may read. `cause` is for
+    the log and the decision only. `facts` are the numbers behind the decision: what was
+    measured and which threshold it crossed. `retry_after` is in seconds.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        detail: str = "",
+        *,
+        cause: str = "",
+        retry_after: float | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {reason}: {cause or detail}")
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.cause = cause
+        self.retry_after = retry_after
+        self.headers = headers
+        self.facts: Mapping[str, object] = facts or {}
+
+
+class UpstreamError(Rejection):
+    """The upstream failed: unreachable, too slow, or not speaking HTTP.
+
+    `nothing_sent` is true where no byte of the request was written to a connection, so
+    that repeating it is safe whatever the method (RFC 9110, section 9.2.2).
+    """
+
+    def __init__(
+        self, status: int, reason: str, detail: str = "", *, cause: str = "", nothing_sent: bool = False
+    ) -> None:
+        super().__init__(status, reason, detail, cause=cause)
+        self.nothing_sent = nothing_sent
+
+
+class StoreError(SeawallError):
+    """A store of state is out of reach; the policy that asked says what happens then."""

@@ -1,0 +1,276 @@
+"""The words that every part shares: request, response, exchange, attempt, outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from proxy.errors import Rejection
+from proxy.headers import Headers
+
+T = TypeVar("T")
+
+
+class Stream(Protocol):
+    """A body that is still arriving, or has not been asked for."""
+
+    async def collect(self, limit: int) -> bytes | None:
+        """All of it, kept so that it can be passed on; None once it is over `limit` bytes.
+
+        After None the bytes read so far and those to come can still be passed on.
+        Raises Rejection (503, `buffers.full`) where all buffered bodies together would
+        go over `--max-buffered`.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Request:
+    """What the client sent. Policies may change `headers`; the rest is passed on as it came."""
+
+    method: str
+    target: str
+    """The request target byte for byte, undecodable bytes as surrogates."""
+    path: str
+    """Decoded and normalised, for matching; never sent anywhere."""
+    query: str = ""
+    """As it came, without the question mark."""
+    headers: Headers = field(default_factory=Headers)
+    content: bytes | Stream = b""
+    content_length: int | None = 0
+    """As declared; None for a chunked body, whose length nobody knows yet."""
+    host: str = ""
+    """From Host, or from an absolute target: lower case, without the port."""
+    secure: bool = False
+    """The client came by https: to us, or to the trusted proxy that says so."""
+
+
+@dataclass(slots=True)
+class Response:
+    """What the client will get; once it is under way only the head can change."""
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    content: bytes | Stream = b""
+    phrase: str = ""
+    """Reason phrase of the status line; the usual one where empty."""
+    from_upstream: bool = False
+
+    async def body(self, limit: int) -> bytes | None:
+        """The body, buffered and still passed on; None, and it streams on, past `limit` bytes."""
+        if isinstance(self.content, bytes):
+            return self.content if len(self.content) <= limit else None
+        body = await self.content.collect(limit)
+        if body is not None:
+            self.content = body
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the caller was proved to be."""
+
+    id: str
+    method: str
+    """Which policy proved it, such as `api_key`."""
+    claims: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLimits:
+    """How long one attempt may take, in seconds; the timer wheel of the wire enforces them."""
+
+    connect: float = 5.0
+    response: float = 60.0
+    """From the last byte of the request that could be sent until the response's head."""
+    idle: float = 60.0
+    """Between two reads, or two writes, of a body."""
+
+
+@dataclass(slots=True)  # not frozen: that costs a microsecond for each
+class Attempt:
+    """One call of the upstream, after its last byte or its failure."""
+
+    number: int
+    upstream: str
+    started: float
+    ended: float
+    status: int | None = None
+    """None where no head arrived."""
+    error: Exception | None = None
+    """Also set where the body broke off after a good head."""
+
+
+@dataclass(slots=True)  # not frozen: that costs a microsecond for each
+class Outcome:
+    """How an exchange ended. Times are of the monotonic clock."""
+
+    status: int
+    """As sent; 499 where the client left before anything could be sent."""
+    ended: float
+    reason: str = ""
+    """Of a refusal or a failure; empty where the upstream's answer went out whole."""
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    complete: bool = True
+    """The client got the whole response."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """What an exchange, its logs and its metrics need to know of the route."""
+
+    name: str
+    template: str
+    """The path as the match spells it; the `endpoint` of metrics."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Policy name -> `file:line` of what is in force."""
+
+
+NO_ROUTE = RouteFacts("", "")
+
+
+class ExchangeKey(Generic[T]):
+    """A private, typed slot that one policy keeps on an exchange."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Exchange:
+    """One request on its way, and what was learned and decided about it."""
+
+    __slots__ = (
+        "_notes",
+        "attempts",
+        "body_limit",
+        "body_refusal",
+        "carrier",
+        "client_ip",
+        "deadline",
+        "deadline_refusal",
+        "decision_id",
+        "identity",
+        "limits",
+        "max_body",
+        "params",
+        "peer_ip",
+        "peer_trusted",
+        "refusal",
+        "request",
+        "request_id",
+        "route",
+        "send_upstream_host",
+        "shadowed",
+        "started",
+        "upstream_status",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        client_ip: str,
+        request_id: str = "",
+        decision_id: str = "",
+        started: float = 0.0,
+        peer_ip: str = "",
+        peer_trusted: bool = False,
+        max_body: int = 10 * 1024 * 1024,
+    ) -> None:
+        self.request = request
+        self.client_ip = client_ip
+        self.request_id = request_id
+        self.decision_id = decision_id
+        self.started = started
+        """Monotonic, when the head had arrived."""
+        self.peer_ip = peer_ip
+        """Who the connection is with: the client, or the proxy before us; empty on a unix socket."""
+        self.peer_trusted = peer_trusted
+        """The peer is one of `clients.trusted_proxies`."""
+        self.max_body = max_body
+        """`--max-body`: what `body()` reads where no `size_limit` says less."""
+        self.route: RouteFacts = NO_ROUTE
+        self.params: Mapping[str, str] = {}
+        self.identity: Identity | None = None
+        self.limits: AttemptLimits = DEFAULT_LIMITS
+        self.send_upstream_host = False
+        """Host names the upstream, as its URL does; else it is what the client sent."""
+        self.deadline: float | None = None
+        self.deadline_refusal: Rejection | None = None
+        self.body_limit: int | None = None
+        self.body_refusal: Rejection | None = None
+        self.refusal: Rejection | None = None
+        """Why the response is not the upstream's, where it is not."""
+        self.shadowed: list[Rejection] | None = None
+        """What policies in shadow would have refused."""
+        self.carrier: Any = None
+        """The wire's side of this exchange; nobody else's business."""
+        self.attempts = 0
+        self.upstream_status: int | None = None
+        self._notes: dict[ExchangeKey[Any], Any] | None = None
+
+    async def body(self) -> bytes:
+        """The request's body, read once and kept, so that it can be sent (again).
+
+        Raises Rejection: 413 over `size_limit` or `--max-body`, 503 over `--max-buffered`.
+        """
+        content = self.request.content
+        if isinstance(content, bytes):
+            return content
+        limit = self.max_body if self.body_limit is None else self.body_limit
+        body = await content.collect(limit)
+        if body is None:
+            raise self.body_refusal or Rejection(
+                413,
+                "request.body_too_large",
+                "The body is larger than this service reads.",
+                facts={"limit": limit},
+            )
+        self.request.content = body
+        return body
+
+    def bound_time(self, deadline: float, refusal: Rejection) -> None:
+        """End the exchange at `deadline` (monotonic) with `refusal`; the earliest bound counts."""
+        if self.deadline is None or deadline < self.deadline:
+            self.deadline = deadline
+            self.deadline_refusal = refusal
+            if self.carrier is not None:
+                self.carrier.bounded()
+
+    def bound_body(self, limit: int, refusal: Rejection) -> None:
+        """End the exchange with `refusal` once the request's body is over `limit` bytes.
+
+        Raises `refusal` at once where the declared length already is.
+        """
+        declared = self.request.content_length
+        if declared is not None and declared > limit:
+            raise refusal
+        if self.body_limit is None or limit < self.body_limit:
+            self.body_limit = limit
+            self.body_refusal = refusal
+
+    def shadow(self, rejection: Rejection) -> None:
+        """Report what a policy in shadow would have refused."""
+        if self.shadowed is None:
+            self.shadowed = []
+        self.shadowed.append(rejection)
+
+    def remember(self, key: ExchangeKey[T], value: T) -> None:
+        """Keep `value` for the policy that owns `key`."""
+        if self._notes is None:
+            self._notes = {}
+        self._notes[key] = value
+
+    def recall(self, key: ExchangeKey[T]) -> T | None:
+        """What was remembered under `key`, or None."""
+        return None if self._notes is None else self._notes.get(key)
+
+
+DEFAULT_LIMITS = AttemptLimits()
+
+Forward = Callable[[Exchange], Awaitable[Response]]
+"""Call what comes next, in the end the upstream; returns at the response's head."""

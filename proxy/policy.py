@@ -1,0 +1,155 @@
+"""The contract between a policy and the engine: five hooks, no base class.
+
+A policy is a class built as `Policy(config, services)`; it has those of the hooks below
+that it wants. Everything that can fail, fails in its constructor; hooks are straight lines.
+
+- `on_request(exchange) -> Response | None`: on the way in, a plain function or a
+  coroutine. Pass (None), answer (a Response), or refuse (raise Rejection).
+- `around(exchange, forward) -> Response`: a coroutine that owns the call; `forward`
+  returns at the response's head. Answer instead of it, repeat it, bound it, remember it.
+- `on_attempt(exchange, attempt)`: after each attempt's last byte or failure.
+- `on_response(exchange, response)`: on the way out, for every response, refusals and
+  our own bugs included. Change the head. Must cope with `on_request` never having run.
+- `on_finish(exchange, outcome)`: once, after the last byte or the failure. Give back
+  permits; it runs even if a neighbour's hook raised.
+
+Laws: after `__init__` a policy changes nothing but its own counters and its store. State
+keyed by client data is bounded. State that must outlive a reload comes from
+`services.shared`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+from proxy.clock import Clock
+from proxy.config.schema import PolicyConfig
+from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
+from proxy.stores.protocol import Store
+
+T = TypeVar("T")
+
+
+class Shared:
+    """State that outlives a reload: made once for each key, kept while any revision uses it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+        self._used: set[str] = set()
+        self._live: set[str] = set()
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """What is kept under `key`; made now where nothing is."""
+        self._used.add(key)
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]  # type: ignore[no-any-return]
+
+    def begin(self) -> None:
+        """A new revision is about to be built."""
+        self._used = set()
+
+    def commit(self) -> None:
+        """It is live: forget what it did not ask for."""
+        self._live = self._used
+        self._prune()
+
+    def rollback(self) -> None:
+        """It was refused: forget what only it asked for."""
+        self._used = self._live
+        self._prune()
+
+    def _prune(self) -> None:
+        self._kept = {key: state for key, state in self._kept.items() if key in self._live}
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that a policy may depend on. Handed in once, when it is built."""
+
+    clock: Clock
+    random: Random
+    store: Store
+    state: Shared
+    name: str = "test"
+    """Whose state it is: `rate_limit/per_client`, or `rate_limit/<route>` where defined inline."""
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        """State of this policy's name that outlives a reload, by `key`; `make` makes the first."""
+        return self.state.get(f"{self.name}#{key}", make)
+
+
+@runtime_checkable
+class OnRequest(Protocol):
+    """See the module's docstring, as for all hooks."""
+
+    def on_request(self, exchange: Exchange) -> Response | Awaitable[Response | None] | None: ...
+
+
+@runtime_checkable
+class Around(Protocol):
+    """Own the call."""
+
+    async def around(self, exchange: Exchange, forward: Forward) -> Response: ...
+
+
+@runtime_checkable
+class OnAttempt(Protocol):
+    """Record one attempt."""
+
+    def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None: ...
+
+
+@runtime_checkable
+class OnResponse(Protocol):
+    """Adjust the head of a response that leaves."""
+
+    def on_response(self, exchange: Exchange, response: Response) -> None: ...
+
+
+@runtime_checkable
+class OnFinish(Protocol):
+    """Release and record."""
+
+    def on_finish(self, exchange: Exchange, outcome: Outcome) -> None: ...
+
+
+Policy = OnRequest | Around | OnAttempt | OnResponse | OnFinish
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The hooks of one policy as the engine calls them; None for those that it lacks."""
+
+    on_request: Callable[[Exchange], Any] | None = None
+    around: Callable[[Exchange, Forward], Awaitable[Response]] | None = None
+    on_attempt: Callable[[Exchange, Attempt], None] | None = None
+    on_response: Callable[[Exchange, Response], None] | None = None
+    on_finish: Callable[[Exchange, Outcome], None] | None = None
+
+    @classmethod
+    def of(cls, policy: Policy) -> Hooks:
+        """Those that `policy` offers."""
+        return cls(**{hook: getattr(policy, hook, None) for hook in cls.__slots__})
+
+
+C = TypeVar("C", bound=PolicyConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyType(Generic[C]):
+    """One line of the table of contents: YAML key, schema, implementation."""
+
+    name: str
+    config: type[C]
+    build: Callable[[C, Services], Policy]
+    scalar: str | None = None
+    """The field that a bare value stands for: `deadline: 30s` is `{total: 30s}`."""
+    no_shadow: str = ""
+    """Why `mode: shadow` and shares are refused at load, for a policy with nothing to report."""
+
+
+AnyPolicyType = PolicyType[Any]

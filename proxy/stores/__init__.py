@@ -1,0 +1,1 @@
+"""Where state lives that policies share between requests."""

@@ -1,0 +1,156 @@
+"""Fakes and short cuts for testing policies, ours and yours. No test needs to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
+from random import Random
+from typing import Any
+
+from proxy.exchange import Exchange, Request, Response
+from proxy.headers import Headers
+from proxy.pipeline import Pipeline, compile_pipeline
+from proxy.policy import Hooks, Policy, Services, Shared
+from proxy.problem import ProblemWriter
+from proxy.stores.memory import MemoryStore
+
+__all__ = ["Chunks", "FakeClock", "FakeUpstream", "exchange", "fake_services", "route"]
+
+
+class FakeClock:
+    """Time that stands still until a test moves it."""
+
+    def __init__(self, start: float = 1_700_000_000.0) -> None:
+        self._start = start
+        self._elapsed = 0.0
+        self._alarms: list[tuple[float, int, Callable[[], object]]] = []
+        self._ids = count()
+
+    def now(self) -> float:
+        return self._start + self._elapsed
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:  # as asyncio.sleep: the others have their turn, and no time passes
+            await asyncio.sleep(0)
+            return
+        woken = asyncio.Event()
+        self._ring_in(seconds, woken.set)
+        await woken.wait()
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as scope:
+            active = True
+
+            def expire() -> None:
+                if active:
+                    scope.reschedule(loop.time())
+
+            if seconds > 0:
+                self._ring_in(seconds, expire)
+            else:
+                expire()
+            try:
+                yield
+            finally:
+                active = False
+
+    async def advance(self, seconds: float) -> None:
+        """Move time on, waking sleepers in order and letting them run."""
+        end = self._elapsed + seconds
+        await self._settle()
+        while self._alarms and self._alarms[0][0] <= end:
+            self._elapsed, _, ring = heapq.heappop(self._alarms)
+            ring()
+            await self._settle()
+        self._elapsed = end
+
+    def _ring_in(self, seconds: float, ring: Callable[[], object]) -> None:
+        heapq.heappush(self._alarms, (self._elapsed + seconds, next(self._ids), ring))
+
+    async def _settle(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+class FakeUpstream:
+    """Answers from a script: a status, a Response, an exception, or a coroutine function.
+
+    The last entry repeats. `seen` holds what each call would have sent, and each call is
+    answered with a response of its own.
+    """
+
+    def __init__(self, *script: Any) -> None:
+        self.script = list(script)
+        self.seen: list[Request] = []
+
+    async def __call__(self, exchange: Exchange) -> Response:
+        request = exchange.request
+        self.seen.append(replace(request, headers=request.headers.copy()))
+        exchange.attempts += 1
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if callable(step):
+            step = await step(exchange)
+        if isinstance(step, BaseException):
+            raise step
+        response = step if isinstance(step, Response) else Response(step)
+        exchange.upstream_status = response.status
+        return replace(response, headers=response.headers.copy(), from_upstream=True)
+
+
+class Chunks:
+    """A body that arrives in pieces and does not say how long it is."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = chunks
+
+    async def collect(self, limit: int) -> bytes | None:
+        body = b"".join(self.chunks)
+        return body if len(body) <= limit else None
+
+
+def fake_services(clock: FakeClock | None = None, *, seed: int = 7, name: str = "test") -> Services:
+    """What a policy's constructor takes, with a clock that stands still."""
+    clock = clock or FakeClock()
+    return Services(clock=clock, random=Random(seed), store=MemoryStore(clock), state=Shared(), name=name)
+
+
+def route(*policies: Policy | Hooks, upstream: FakeUpstream | None = None) -> Pipeline:
+    """A compiled route with `policies` in this order, in front of `upstream` (200 by default)."""
+    hooks = [policy if isinstance(policy, Hooks) else Hooks.of(policy) for policy in policies]
+    return compile_pipeline(hooks, upstream or FakeUpstream(200), ProblemWriter().render)
+
+
+def exchange(  # a test names only what it is about
+    method: str = "GET",
+    path: str = "/",
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | Chunks = b"",
+    query: str = "",
+    host: str = "example.com",
+    secure: bool = False,
+    **facts: Any,
+) -> Exchange:
+    """A request as the wire would hand it over; `facts` are arguments of `Exchange`."""
+    fields = [(name.encode("latin-1"), value.encode()) for name, value in (headers or {}).items()]
+    request = Request(
+        method=method,
+        target=f"{path}?{query}" if query else path,
+        path=path,
+        query=query,
+        headers=Headers(fields),
+        content=body,
+        content_length=len(body) if isinstance(body, bytes) else None,
+        host=host,
+        secure=secure,
+    )
+    return Exchange(request, **{"client_ip": "192.0.2.1", "request_id": "r1", "decision_id": "d1", **facts})

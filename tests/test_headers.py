@@ -1,0 +1,265 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from proxy import headers as module
+from proxy.headers import HeaderBlock, Headers
+
+
+def received(*fields):
+    return [(name.encode(), value.encode()) for name, value in fields]
+
+
+def test_what_arrived_goes_on_as_it_came():
+    headers = Headers(received(("Host", "a"), ("x-ODD", "1"), ("X-Odd", "2")))
+
+    assert b"Host: a\r\nx-ODD: 1\r\nX-Odd: 2\r\n" == headers.serialize()
+
+
+def test_no_fields_are_no_bytes():
+    assert b"" == Headers().serialize()
+
+
+def test_a_block_that_only_removes_leaves_no_trace():
+    headers = Headers()
+
+    headers.stamp(HeaderBlock({}, ["Server"]))
+
+    assert b"" == headers.serialize()
+
+
+@pytest.mark.parametrize("indexed", [False, True], ids=["from the fields", "from the parser's index"])
+@pytest.mark.parametrize(
+    ("name", "one", "every"),
+    [
+        pytest.param("accept", "a, b", ["a", "b"], id="a name that comes twice"),
+        pytest.param("HOST", "h", ["h"], id="a name in another case"),
+        pytest.param("X-None", None, [], id="a name that is not there"),
+        pytest.param("Cookie", None, [], id="a name that was dropped on arrival"),
+    ],
+)
+def test_values_are_found_by_name(indexed, name, one, every):
+    fields = [("Accept", "a"), ("Host", "h"), ("ACCEPT", "b"), ("Cookie", "c")]
+    index = CIMultiDict(fields) if indexed else None
+
+    headers = Headers(received(*fields), index, frozenset([b"cookie"]))
+
+    assert (one, every, one is not None) == (headers.get(name), headers.get_all(name), name in headers)
+
+
+@pytest.mark.parametrize("indexed", [False, True], ids=["from the fields", "from the parser's index"])
+def test_a_change_is_seen_whether_or_not_there_is_an_index(indexed):
+    fields = [("A", "1"), ("B", "1"), ("C", "1")]
+    headers = Headers(received(*fields), CIMultiDict(fields) if indexed else None)
+
+    headers.set("a", "2")
+    headers.add("B", "2")
+    headers.remove("C")
+    headers.stamp(HeaderBlock({"D": "2"}))
+
+    assert [["2"], ["1", "2"], [], ["2"]] == [headers.get_all(name) for name in ("A", "B", "C", "D")]
+
+
+def test_undecodable_bytes_survive_being_read_and_written_again():
+    headers = Headers([(b"X-Raw", b"caf\xe9")])
+
+    headers.set("X-Copy", headers.get("X-Raw") or "")
+
+    assert [(b"X-Raw", b"caf\xe9"), (b"X-Copy", b"caf\xe9")] == list(headers)
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Forged: 1", "a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("change", ["add", "set"])
+def test_a_value_that_would_forge_a_field_is_refused(change, value):
+    headers = Headers()
+
+    with pytest.raises(ValueError, match="the value of X-Name has a line break or a NUL in it"):
+        getattr(headers, change)("X-Name", value)
+
+    assert b"" == headers.serialize()
+
+
+def test_what_arrived_can_be_told_after_every_change():
+    fields = received(("A", "1"), ("B", "2"))
+    headers = Headers(fields, dropped=frozenset([b"b"]))
+
+    headers.remove("A")
+
+    assert (fields, []) == (headers.received, list(headers))
+
+
+def test_a_block_replaces_what_it_sets_and_removes_what_it_names():
+    headers = Headers(received(("server", "old"), ("X-Frame-Options", "ALLOW"), ("X", "1")))
+
+    headers.stamp(HeaderBlock({"X-Frame-Options": "DENY"}, ["Server"]))
+
+    assert b"X: 1\r\nX-Frame-Options: DENY\r\n" == headers.serialize()
+
+
+def test_a_block_tells_its_fields_and_every_name_it_touches():
+    block = HeaderBlock({"X-A": "ü"}, ["Server"])
+
+    assert (((b"X-A", "ü".encode()),), frozenset([b"x-a", b"server"])) == (block.fields, block.names)
+
+
+def test_a_later_change_takes_single_fields_out_of_a_block():
+    headers = Headers()
+    headers.stamp(HeaderBlock({"A": "1", "B": "1"}))
+    headers.stamp(HeaderBlock({"C": "1"}))
+
+    headers.set("B", "2")
+
+    assert ([(b"A", b"1")], [(b"B", b"2")], [(b"C", b"1")]) == tuple(
+        [field for field in headers if field[0] == name] for name in (b"A", b"B", b"C")
+    )
+
+
+def test_a_block_is_shared_and_never_changes():
+    block = HeaderBlock({"A": "1", "B": "1"})
+    changed, untouched = Headers(), Headers()
+    changed.stamp(block)
+    untouched.stamp(block)
+
+    changed.remove("A")
+
+    assert (b"B: 1\r\n", b"A: 1\r\nB: 1\r\n") == (changed.serialize(), untouched.serialize())
+
+
+def test_changes_to_one_message_do_not_show_in_another_with_the_same_fields():
+    fields = received(("A", "1"))
+    changed, untouched = Headers(fields), Headers(fields)
+
+    changed.remove("A")
+
+    assert ([], fields) == (list(changed), list(untouched))
+
+
+def test_a_copy_has_the_same_fields_and_is_changed_apart():
+    fields = [("A", "1"), ("B", "1")]
+    first = Headers(received(*fields), CIMultiDict(fields), frozenset([b"b"]))
+    first.stamp(HeaderBlock({"C": "1"}))
+    first.add("D", "1")
+
+    copy = first.copy()
+    before = list(copy)
+    copy.remove("A")
+    copy.set("C", "2")
+    copy.add("D", "2")
+
+    assert (before, [(b"A", b"1"), (b"C", b"1"), (b"D", b"1")]) == (list(first), before)
+    assert {b"c": [b"2"], b"d": [b"1", b"2"]} == by_name(copy)
+
+
+class NaiveHeaders:
+    """What Headers must behave like: a list that every change goes through."""
+
+    def __init__(self, fields):
+        self.fields = list(fields)
+
+    def drop(self, names):
+        self.fields = [field for field in self.fields if field[0].lower() not in names]
+
+    def remove(self, name):
+        self.drop({name.lower().encode()})
+
+    def add(self, name, value):
+        self.fields.append((name.encode(), value.encode()))
+
+    def set(self, name, value):
+        self.remove(name)
+        self.add(name, value)
+
+    def stamp(self, block):
+        self.drop(block.names)
+        self.fields.extend(block.fields)
+
+    def by_name(self):
+        return by_name(self.fields)
+
+
+def by_name(fields):
+    """The order of fields means something only among those of one name (RFC 9110, section 5.3)."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+names = st.sampled_from(["A", "a", "B", "b", "C", "D"])
+values = st.sampled_from(["1", "2", "ü", ""])
+blocks = st.builds(HeaderBlock, st.dictionaries(names, values, max_size=3), st.lists(names, max_size=2))
+changes = st.one_of(
+    st.tuples(st.just("add"), names, values),
+    st.tuples(st.just("set"), names, values),
+    st.tuples(st.just("remove"), names),
+    st.tuples(st.just("drop"), st.frozensets(names.map(lambda name: name.lower().encode()))),
+    st.tuples(st.just("stamp"), blocks),
+)
+
+
+@given(
+    st.lists(st.tuples(names, values), max_size=5),
+    st.frozensets(st.sampled_from([b"a", b"b"])),
+    st.booleans(),
+    st.lists(changes, max_size=8),
+)
+def test_any_series_of_changes_leaves_what_it_would_leave_of_a_plain_list(fields, dropped, indexed, series):
+    headers = Headers(received(*fields), CIMultiDict(fields) if indexed else None, dropped)
+    naive = NaiveHeaders(received(*fields))
+    naive.drop(dropped)
+
+    for change, *arguments in series:
+        getattr(headers, change)(*arguments)
+        getattr(naive, change)(*arguments)
+
+        assert naive.by_name() == by_name(headers)
+        assert {name: headers.get_all(name) for name in "ABCD"} == {
+            name: [value.decode() for value in naive.by_name().get(name.lower().encode(), [])]
+            for name in "ABCD"
+        }
+    assert b"".join(b"%b: %b\r\n" % field for field in headers) == headers.serialize()
+
+
+@given(st.lists(st.frozensets(st.binary(max_size=3), max_size=3), max_size=30))
+def test_dropping_many_sets_of_names_drops_each_of_them(sets):
+    headers = Headers(
+        [(name, b"") for names in sets for name in names if name == name.lower()] + [(b"kept", b"")]
+    )
+
+    for dropped in sets:
+        headers.drop(dropped)
+
+    assert [(b"kept", b"")] == list(headers)
+
+
+def kept():
+    """How many bytes of names are remembered between messages."""
+    sets = [*module._verdicts, *(part for pair in module._unions for part in pair), *module._unions.values()]
+    names = [name for verdicts in module._verdicts.values() for name in verdicts]
+    return sum(map(len, names)) + sum(len(name) for one in sets for name in one)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "fields"),
+    [
+        pytest.param(lambda n: [b"x-%d" % n], lambda _: [b"A"], id="another set each time"),
+        pytest.param(
+            lambda n: [b"%d-%d" % (n, i) for i in range(2000)], lambda _: [b"A"], id="enormous sets"
+        ),
+        pytest.param(
+            lambda _: [b"x"], lambda n: [b"%d-%d" % (n, i) for i in range(99)], id="other names each time"
+        ),
+        pytest.param(lambda _: [b"x"], lambda n: [b"%d" % n * 2000], id="enormous names"),
+    ],
+)
+def test_what_peers_send_fills_no_memory_and_is_still_answered_rightly(dropped, fields):
+    for number in range(200):
+        names = fields(number)
+        headers = Headers(
+            [(name, b"") for name in [*names, *dropped(number)]], dropped=frozenset([b"cookie"])
+        )
+        headers.drop(frozenset(dropped(number)))
+
+        assert b"".join(b"%b: \r\n" % name for name in names) == headers.serialize()
+    assert kept() < 1_000_000

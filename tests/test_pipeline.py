@@ -1,0 +1,289 @@
+"""What a route does with a request: hooks in their order, and a response whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from proxy.errors import Rejection, UpstreamError
+from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
+from proxy.pipeline import Pipeline
+from proxy.policy import Hooks
+from proxy.testing import FakeUpstream, exchange, route
+
+REFUSAL = Rejection(403, "test.refused", "Not today.")
+OUTCOME = Outcome(status=200, ended=1.0)
+ATTEMPT = Attempt(number=1, upstream="app", started=0.0, ended=1.0, status=200)
+
+
+class Recorder:
+    """A policy with every hook, which writes down when each is called."""
+
+    def __init__(self, name: str, said: list[str]) -> None:
+        self._name = name
+        self._said = said
+
+    def on_request(self, _: Exchange) -> None:
+        self._said.append(f"{self._name} request")
+
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
+        self._said.append(f"{self._name} around")
+        response = await forward(exchange)
+        self._said.append(f"{self._name} back")
+        return response
+
+    def on_attempt(self, _: Exchange, __: Attempt) -> None:
+        self._said.append(f"{self._name} attempt")
+
+    def on_response(self, _: Exchange, response: Response) -> None:
+        self._said.append(f"{self._name} response {response.status}")
+
+    def on_finish(self, _: Exchange, __: Outcome) -> None:
+        self._said.append(f"{self._name} finish")
+
+
+def deciding(decide: Callable[[Exchange], Response | None], *, waits: bool = False) -> Hooks:
+    """A policy with a request hook only: a plain function, or a coroutine."""
+
+    async def on_request(asked: Exchange) -> Response | None:
+        await asyncio.sleep(0)
+        return decide(asked)
+
+    return Hooks(on_request=on_request if waits else decide)
+
+
+def refuse(_: Exchange) -> Response | None:
+    raise REFUSAL
+
+
+def break_down(_: Exchange) -> Response | None:
+    raise ZeroDivisionError("a bug")
+
+
+def answer(_: Exchange) -> Response | None:
+    return Response(204)
+
+
+def stamp(name: str) -> Hooks:
+    return Hooks(on_response=lambda _, response: response.headers.add("X-Seen", name))
+
+
+async def responded(pipeline: Pipeline, asked: Exchange, *, plainly: bool) -> Response:
+    """What the client gets, by way of the task or, for a plain route, as the wire does without one."""
+    if not plainly:
+        return await pipeline.respond(asked)
+    assert pipeline.plain
+    answer = pipeline.admit(asked)
+    assert answer is not None
+    pipeline.dress(asked, answer)
+    return answer
+
+
+both_ways = pytest.mark.parametrize(
+    "plainly", [pytest.param(False, id="in a task"), pytest.param(True, id="without one")]
+)
+
+
+async def test_hooks_run_in_order_on_the_way_in_and_in_reverse_on_the_way_out() -> None:
+    said: list[str] = []
+    pipeline = route(Recorder("outer", said), Recorder("inner", said))
+    asked = exchange()
+
+    await pipeline.respond(asked)
+    pipeline.attempted(asked, ATTEMPT)
+    pipeline.finish(asked, OUTCOME)
+
+    assert [
+        "outer request", "inner request",
+        "outer around", "inner around", "inner back", "outer back",
+        "inner response 200", "outer response 200",
+        "inner attempt", "outer attempt",
+        "inner finish", "outer finish",
+    ] == said  # fmt: skip
+
+
+async def test_every_request_hook_runs_before_any_around() -> None:
+    said: list[str] = []
+    last = Hooks(on_request=lambda _: said.append("last request"))
+
+    await route(Recorder("first", said), last).respond(exchange())
+
+    assert ["first request", "last request", "first around"] == said[:3]
+
+
+async def test_plain_and_waiting_request_hooks_keep_their_order() -> None:
+    said: list[str] = []
+
+    def saying(word: str, *, waits: bool = False) -> Hooks:
+        return deciding(lambda _: said.append(word), waits=waits)
+
+    await route(saying("a", waits=True), saying("b"), saying("c", waits=True)).respond(exchange())
+
+    assert ["a", "b", "c"] == said
+
+
+@pytest.mark.parametrize("waits", [pytest.param(False, id="plain"), pytest.param(True, id="waiting")])
+async def test_an_answer_stops_the_way_in_and_is_dressed(waits: bool) -> None:
+    said: list[str] = []
+    upstream = FakeUpstream(200)
+    pipeline = route(deciding(answer, waits=waits), Recorder("later", said), upstream=upstream)
+
+    response = await pipeline.respond(exchange())
+
+    assert (204, []) == (response.status, upstream.seen)
+    assert ["later response 204"] == said
+
+
+@both_ways
+async def test_a_refusal_is_a_problem_and_is_dressed(plainly: bool) -> None:
+    asked = exchange()
+
+    response = await responded(route(stamp("on"), deciding(refuse)), asked, plainly=plainly)
+
+    assert isinstance(response.content, bytes)
+    assert (403, "test.refused", "Not today.") == (
+        response.status,
+        json.loads(response.content)["reason"],
+        json.loads(response.content)["detail"],
+    )
+    assert "on" == response.headers.get("X-Seen")
+    assert REFUSAL is asked.refusal
+
+
+@both_ways
+async def test_a_bug_is_a_500_without_detail_and_is_dressed(
+    plainly: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = exchange()
+
+    response = await responded(route(stamp("on"), deciding(break_down)), asked, plainly=plainly)
+
+    assert isinstance(response.content, bytes)
+    assert (500, "internal.error") == (response.status, json.loads(response.content)["reason"])
+    assert b"a bug" not in response.content
+    assert b"ZeroDivision" not in response.content
+    assert "on" == response.headers.get("X-Seen")
+    assert asked.refusal is not None
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
+async def test_a_bug_while_owning_the_call_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    async def around(exchange: Exchange, forward: Forward) -> Response:
+        await forward(exchange)
+        raise ZeroDivisionError
+
+    response = await route(Hooks(around=around)).respond(exchange())
+
+    assert 500 == response.status
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_failure_of_the_upstream_is_answered_and_dressed() -> None:
+    asked = exchange()
+    failing = FakeUpstream(UpstreamError(502, "upstream.reset", "It broke off."))
+
+    response = await route(stamp("on"), upstream=failing).respond(asked)
+
+    assert (502, "on") == (response.status, response.headers.get("X-Seen"))
+    assert asked.refusal is not None
+    assert "upstream.reset" == asked.refusal.reason
+
+
+async def test_what_the_upstream_answers_is_no_refusal() -> None:
+    asked = exchange()
+
+    response = await route(upstream=FakeUpstream(503)).respond(asked)
+
+    assert (503, None) == (response.status, asked.refusal)
+
+
+async def test_a_policy_may_answer_from_a_refusal_of_those_inside_it() -> None:
+    async def around(exchange: Exchange, forward: Forward) -> Response:
+        try:
+            return await forward(exchange)
+        except UpstreamError:
+            return Response(200, content=b"the last one that was good")
+
+    asked = exchange()
+    failing = FakeUpstream(UpstreamError(502, "upstream.reset"))
+
+    response = await route(Hooks(around=around), upstream=failing).respond(asked)
+
+    assert (200, None) == (response.status, asked.refusal)
+
+
+@pytest.mark.parametrize(
+    ("hook", "run"),
+    [
+        pytest.param("on_response", lambda p, e: p.dress(e, Response(200)), id="of responses"),
+        pytest.param("on_attempt", lambda p, e: p.attempted(e, ATTEMPT), id="of attempts"),
+        pytest.param("on_finish", lambda p, e: p.finish(e, OUTCOME), id="of the end"),
+    ],
+)
+def test_one_bad_hook_spoils_no_other(
+    hook: str, run: Callable[[Pipeline, Exchange], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[str] = []
+
+    def bad(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    def only(function: Any) -> Hooks:
+        return replace(Hooks(), **{hook: function})
+
+    outer, inner = only(lambda *_: said.append("outer")), only(lambda *_: said.append("inner"))
+    run(route(outer, only(bad), inner), exchange())
+
+    assert ["inner", "outer"] == said
+    assert [logging.ERROR] == [record.levelno for record in caplog.records]
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("policy", "plain"),
+    [
+        pytest.param(Hooks(), True, id="no hook"),
+        pytest.param(deciding(answer), True, id="a plain request hook"),
+        pytest.param(stamp("x"), True, id="a response hook"),
+        pytest.param(deciding(answer, waits=True), False, id="a request hook that waits"),
+        pytest.param(Hooks(around=lambda e, f: f(e)), False, id="one that owns the call"),
+    ],
+)
+def test_a_route_is_plain_where_nothing_waits(policy: Hooks, plain: bool) -> None:
+    assert plain is route(stamp("x"), policy).plain
+
+
+def test_a_plain_route_admits_what_nobody_answers() -> None:
+    assert route(deciding(lambda _: None), deciding(lambda _: None)).admit(exchange()) is None
+
+
+@both_ways
+async def test_the_first_answer_counts(plainly: bool) -> None:
+    first, second = deciding(lambda _: Response(201)), deciding(lambda _: Response(202))
+
+    response = await responded(route(first, second), exchange(), plainly=plainly)
+
+    assert 201 == response.status
+
+
+async def test_who_is_cancelled_is_not_answered() -> None:
+    async def never(_: Exchange) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    said: list[str] = []
+    responding = asyncio.create_task(
+        route(Recorder("r", said), upstream=FakeUpstream(never)).respond(exchange())
+    )
+    await asyncio.sleep(0)
+    responding.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await responding
+    assert ["r request", "r around"] == said
