@@ -1,0 +1,108 @@
+"""The routes of all files: typed, enabled or not, told apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from proxy.config.configuration import RouteConfig
+from proxy.config.context import Context
+from proxy.config.instances import NO_ROUTE, PolicyTyper
+from proxy.config.model import MatchConfig, RouteEntry
+from proxy.config.nodes import Node, quoted
+from proxy.config.report import Report
+from proxy.config.shapes import shape_of
+from proxy.config.typed import convert, to_struct
+from proxy.config.uses import Uses
+
+_PARAM = re.compile(r"\{[^/]*\}")
+_BOOL = shape_of(bool)
+
+
+class RouteReader:
+    """Types one route after the other, and remembers what must not come twice."""
+
+    def __init__(self, typer: PolicyTyper, upstreams: Mapping[str, Node], context: Context) -> None:
+        self._typer = typer
+        self._upstreams = upstreams
+        self._context = context
+        self._report = context.report
+        self._names: dict[str, Node] = {}
+        self._matches: dict[object, Node] = {}
+        self.used: set[str] = set()
+        """Upstreams that some route calls."""
+
+    def read(self, node: Node, defaults: Mapping[str, Uses]) -> RouteConfig | None:
+        """The route in `node`; None where it is not enabled, or has problems."""
+        enabled = self._is_enabled(node)
+        entry = to_struct(RouteEntry, node, replace(self._context, lenient=not enabled))
+        if not isinstance(node.value, dict):
+            return None
+        name = self._name(node.value)
+        # Every part is looked at, whatever is wrong with the others, so that all is reported.
+        policies = self._typer.policies(_mapping_at(node, "policies"), defaults, name, lenient=not enabled)
+        upstream = self._upstream(node)
+        if entry is None or not enabled:
+            return None
+        is_new = self._is_new(node.value["match"], entry.match)
+        if upstream is None or not is_new:
+            return None
+        return RouteConfig(name, entry.match, upstream, policies, node.place, node)
+
+    def _is_enabled(self, node: Node) -> bool:
+        child = node.value.get("enabled") if isinstance(node.value, dict) else None
+        return child is None or convert(_BOOL, child, replace(self._context, report=Report())) is not False
+
+    def _name(self, entries: Mapping[str, Node]) -> str:
+        child = entries.get("name")
+        if child is None or not isinstance(child.value, str):
+            return ""
+        name = child.value
+        if name == NO_ROUTE:
+            self._report.add(child, f"{NO_ROUTE} is what has no route; expected another name")
+        first = self._names.setdefault(name, child)
+        if first is not child:
+            self._report.add(
+                child, f"the route {quoted(name)} stands in {first.place} already; expected another name"
+            )
+        return name
+
+    def _upstream(self, node: Node) -> str | None:
+        child = node.value.get("upstream") if isinstance(node.value, dict) else None
+        if child is None or child.value is None:
+            if len(self._upstreams) == 1:
+                (only,) = self._upstreams
+                self.used.add(only)
+                return only
+            if self._upstreams:
+                message = f"`upstream` is missing; expected one of {', '.join(sorted(self._upstreams))}"
+                self._report.add(node, message, at_key=True)
+            return None
+        if not isinstance(child.value, str):
+            return None  # reported with the rest of the route
+        if child.value in self._upstreams:
+            self.used.add(child.value)
+            return child.value
+        hint = self._report.hint(child.value, self._upstreams)
+        self._report.add(child, f"{quoted(child.value)} is not an upstream{hint}")
+        return None
+
+    def _is_new(self, node: Node, match: MatchConfig) -> bool:
+        key = (
+            _PARAM.sub("{}", match.path),
+            frozenset(match.methods),
+            frozenset(match.hosts),
+            frozenset((name.lower(), value) for name, value in match.headers.items()),
+            frozenset(match.query.items()),
+        )
+        first = self._matches.setdefault(key, node)
+        if first is not node:
+            message = f"the route in {first.place} has the same match; expected one that tells them apart"
+            self._report.add(node, message, at_key=True)
+        return first is node
+
+
+def _mapping_at(node: Node, key: str) -> Node | None:
+    child = node.value.get(key) if isinstance(node.value, dict) else None
+    return child if child is not None and isinstance(child.value, dict) else None

@@ -1,0 +1,30 @@
+"""What every shape in a policy file has in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from proxy.config.units import Mode
+
+
+class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Unknown keys are errors, and nothing changes after loading.
+
+    Each field is `Annotated[type, Meta(description=...)]`; the description, the default
+    and the bounds become the editor's schema and the docs page.
+    """
+
+
+class PolicyConfig(Schema, frozen=True, kw_only=True):
+    """What every policy takes."""
+
+    mode: Annotated[
+        Mode,
+        Meta(
+            description="`enforce`; `shadow`: decide and report, change nothing; `disabled`; "
+            "or a share such as `10%`: enforced for that share of callers, shadow for the rest."
+        ),
+    ] = Mode("enforce")

@@ -1,0 +1,45 @@
+"""Typed values as they would stand in a policy file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from proxy.config.units import Duration, Share, Size, StatusSet
+
+_SECONDS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+_BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+
+
+def spelled(value: Any) -> Any:
+    """`value` with its units as text, and of types that JSON has."""
+    for unit, spell in _UNITS:
+        if isinstance(value, unit):
+            return spell(value)
+    if isinstance(value, msgspec.Struct):
+        return {
+            info.encode_name: spelled(getattr(value, info.name)) for info in msgspec.structs.fields(value)
+        }
+    if isinstance(value, dict):
+        return {str(key): spelled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | frozenset):
+        return [spelled(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _in_units(amount: int, units: tuple[tuple[str, int], ...]) -> str:
+    """In the largest unit of which it is a whole number."""
+    for unit, size in units:
+        if amount >= size and amount % size == 0:
+            return f"{amount // size}{unit}"
+    return f"0{units[-1][0]}"
+
+
+_UNITS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (Duration, lambda value: _in_units(round(value * 1000), _SECONDS)),
+    (Size, lambda value: _in_units(value, _BYTES)),
+    (Share, lambda value: f"{value * 100:g}%"),
+    (StatusSet, sorted),
+)

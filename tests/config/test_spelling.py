@@ -1,0 +1,45 @@
+"""Typed values as they would stand in a file."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config.model import PoolConfig
+from proxy.config.secrets import Secret
+from proxy.config.spelling import spelled
+from proxy.config.units import Duration, HeaderName, Share, Size, StatusSet
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Duration(0), "0ms"),
+        (Duration(0.25), "250ms"),
+        (Duration(30), "30s"),
+        (Duration(60), "1m"),
+        (Duration(90), "90s"),
+        (Duration(7 * 86400), "7d"),
+        (Size(0), "0B"),
+        (Size(1000), "1000B"),
+        (Size(10 * 2**20), "10MiB"),
+        (Share(0.2), "20%"),
+        (Share(0.125), "12.5%"),
+        (HeaderName("X-A"), "X-A"),
+        (Secret("hunter2"), "***"),
+        (StatusSet({503, 429}), [429, 503]),
+        ((Duration(1), None, True, 5, 0.5), ["1s", None, True, 5, 0.5]),
+        ({HeaderName("a"): Size(1024)}, {"a": "1KiB"}),
+        (PoolConfig(), {"max_connections": 100, "idle_timeout": "30s", "wait": "1s"}),
+    ],
+    ids=repr,
+)
+def test_a_value_is_spelled_with_its_unit(value: object, text: object) -> None:
+    assert text == spelled(value)
+
+
+@given(st.integers(0, 10**9))
+def test_what_is_spelled_is_read_as_the_same(amount: int) -> None:
+    assert amount / 1000 == pytest.approx(Duration.parse(spelled(Duration(amount / 1000))))
+    assert amount == Size.parse(spelled(Size(amount)))
