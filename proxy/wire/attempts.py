@@ -1,0 +1,396 @@
+"""The upstream's half of an exchange: requests out, and what becomes of the answers.
+
+`call` is what the innermost `forward` of a pipeline awaits: one attempt, up to the
+response's head. Without a pipeline that waits, the same happens by callbacks alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from proxy.errors import Rejection, UpstreamError
+from proxy.exchange import Attempt, Exchange, Response
+from proxy.headers import Headers
+from proxy.wire.aiohttp_parts import RequestHead, ResponseHead
+from proxy.wire.bodies import HIGH_WATER, Body
+from proxy.wire.framing import ChunkedDecoder, Decoder, chunk, last_chunk
+from proxy.wire.head import (
+    CONNECTION,
+    HOST,
+    TE,
+    UPGRADE,
+    dropped_with,
+    interim_head,
+    interim_headers,
+    status_line,
+    switches_to,
+    upgrade_of,
+)
+from proxy.wire.reply import (
+    CONNECTING,
+    DECIDING,
+    NEVER,
+    QUEUED,
+    RECEIVING,
+    SENDING,
+    TUNNEL,
+    WAITING,
+    Reply,
+)
+from proxy.wire.serving import CompiledRoute
+from proxy.wire.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from proxy.wire.client import ClientConnection
+    from proxy.wire.upstream_connection import UpstreamConnection
+
+# RFC 9110, section 9.2.2: repeating these has the same effect as sending them once.
+_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+
+
+class Attempts(Reply):
+    """Calls the upstream, once or more often, and passes on what it answers."""
+
+    __slots__ = (
+        "_attempt_started",
+        "_awaited",
+        "_connection",
+        "_decoder",
+        "_incoming",
+        "_recovering",
+        "_switched",
+        "_task",
+        "request_sent",
+        "upgrade",
+    )
+
+    def __init__(
+        self,
+        client: ClientConnection,
+        head: RequestHead,
+        exchange: Exchange,
+        route: CompiledRoute,
+        body: Body | None,
+    ) -> None:
+        super().__init__(client, head, exchange, route, body)
+        exchange.carrier = self
+        self.request_sent = body is None
+        self.upgrade = upgrade_of(head) if head.upgrade else ""
+        """The protocols that the client asks to switch to."""
+        self._attempt_started = exchange.started
+        self._connection: UpstreamConnection | None = None
+        self._decoder: Decoder | None = None
+        self._incoming: Body | None = None
+        self._awaited: asyncio.Future[Response] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._recovering = False
+        self._switched = "", b""
+        """The protocol that the upstream switched to, and the first bytes in it."""
+
+    # ---- to the upstream
+
+    async def call(self) -> Response:
+        """One attempt of the upstream; returns at the response's head, raises UpstreamError."""
+        self._drop_attempt()
+        exchange, body = self.exchange, self.body
+        if body is not None and body.total != body.size and not isinstance(exchange.request.content, bytes):
+            raise UpstreamError(
+                502, "upstream.failed", "The upstream failed.", cause="the body was streamed, and is gone"
+            )
+        exchange.upstream_status = None
+        self._attempt_started = self.client.monotonic()
+        self._awaited = self.client.loop.create_future()
+        self._attempt()
+        try:
+            return await self._awaited
+        except asyncio.CancelledError:
+            self._drop_attempt()  # the policy that called waits no more, or nobody does
+            raise
+        finally:
+            self._awaited = None
+
+    def _attempt(self) -> None:
+        self.exchange.attempts += 1
+        self._recovering = False
+        connection = self.route.upstream.acquire()
+        if connection is not None:
+            self.connected(connection)
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
+        pool = self.route.upstream
+        if pool.wait_for(self):
+            self.phase = CONNECTING
+            self.limit(self.exchange.limits.connect)
+        else:
+            self.phase = QUEUED
+            self.limit(pool.wait)
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Send the request over `connection`."""
+        self._connection = connection
+        content = self.exchange.request.content
+        data = self._request_head()
+        if isinstance(content, bytes):
+            self.request_sent = True
+            data += content
+        elif self.body is not None:
+            data += self._next_piece(self.body)
+        connection.carrier = self
+        connection.write(data)
+        if self.request_sent:
+            self.phase = WAITING
+            self.limit(self.exchange.limits.response)
+        else:
+            self.phase = SENDING
+            self.limit(self.client.settings.body_idle)
+            self.client.resume_reading()
+
+    def _request_head(self) -> bytes:
+        request = self.exchange.request
+        added = self.id_field
+        if self.body is not None and isinstance(self.body.decoder, ChunkedDecoder):
+            if isinstance(request.content, bytes):
+                added += b"Content-Length: %d\r\n" % len(request.content)
+            else:
+                added += b"Transfer-Encoding: chunked\r\n"
+        if self.upgrade:
+            added += b"Connection: upgrade\r\nUpgrade: %b\r\n" % self.upgrade.encode("ascii")
+        elif "trailers" in self.head.headers.get(TE, ""):
+            added += b"Connection: TE\r\nTE: trailers\r\n"
+        host = b""
+        if self.exchange.send_upstream_host or HOST not in self.head.headers:
+            request.headers.remove("Host")
+            host = b"Host: %b\r\n" % self.route.upstream.address.authority.encode("latin-1")
+        return b"%b %b HTTP/1.1\r\n%b%b%b\r\n" % (
+            self.method.encode("latin-1"),
+            request.target.encode("utf-8", "surrogateescape"),
+            host,
+            request.headers.serialize(),
+            added,
+        )
+
+    def _next_piece(self, body: Body) -> bytes:
+        """What waits of the request's body, framed for the upstream."""
+        data = body.take()
+        self.request_sent = body.done
+        if isinstance(body.decoder, ChunkedDecoder):
+            data = chunk(data)
+            if body.done:
+                data += last_chunk(body.decoder.trailers, self.client.serving.dropped_untrusted)
+        return data
+
+    def _pump(self, connection: UpstreamConnection, body: Body) -> None:
+        """Pass on what has arrived of the request's body."""
+        if self.request_sent:
+            return
+        if connection.write_paused:
+            self.limit(self.exchange.limits.idle)
+            if body.size > HIGH_WATER:
+                self.client.pause_reading()
+            return
+        connection.write(self._next_piece(body))
+        if self.phase == RECEIVING:  # answered early, and the body still moves
+            self.limit(self.exchange.limits.idle)
+        elif self.request_sent:
+            self.phase = WAITING
+            self.limit(self.exchange.limits.response)
+        else:
+            self.limit(self.client.settings.body_idle)
+
+    def upstream_can_take_more(self) -> None:
+        """Its buffer has drained."""
+        if self.body is not None and self._connection is not None:
+            self._pump(self._connection, self.body)
+        self.client.resume_reading()
+
+    def upstream_lost(self, connection: UpstreamConnection, exc: Exception | None) -> None:
+        """The connection broke before the response was complete."""
+        replayable = self.body is None or isinstance(self.exchange.request.content, bytes)
+        if (
+            connection.used
+            and not connection.heard
+            and self.phase == WAITING
+            and not self._recovering
+            and replayable
+            and self.method in _IDEMPOTENT
+        ):
+            # It was closed while idle, and that news crossed our request (RFC 9112, section 9.3.1).
+            self._recovering = True
+            self._connection = None
+            self._connect()
+            return
+        what = (
+            "broke off its answer" if self._decoder is not None else "closed the connection without an answer"
+        )
+        self.attempt_failed(
+            UpstreamError(502, "upstream.reset", f"The upstream {what}.", cause=str(exc or ""))
+        )
+
+    def attempt_failed(self, error: UpstreamError) -> None:
+        """The attempt has come to nothing, or its body broke off."""
+        self._connection = None
+        self._attempted(error)
+        if self._task is None:
+            self.refuse(error)
+            return
+        self.phase = DECIDING  # it is the pipeline's turn
+        self.limit(NEVER)
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_exception(error)
+        elif self._incoming is not None:
+            self._incoming.fail(error)
+
+    def _attempted(self, error: Exception | None) -> None:
+        exchange = self.exchange
+        self.client.serving.recorder.attempted(self.route.upstream.name, exchange.upstream_status, error)
+        if self.pipeline.attempt_steps:
+            attempt = Attempt(
+                number=exchange.attempts,
+                upstream=self.route.upstream.name,
+                started=self._attempt_started,
+                ended=self.client.monotonic(),
+                status=exchange.upstream_status,
+                error=error,
+            )
+            self.pipeline.attempted(exchange, attempt)
+
+    def _drop_attempt(self, error: Exception | None = None) -> None:
+        """Give up what is still going on at the upstream, because of `error` or for no fault of its own."""
+        if self.phase in (CONNECTING, QUEUED) or self._connection is not None:
+            self._drop_connection()
+            self._attempted(error)
+        if self._incoming is not None:
+            self._incoming.release()
+            self._incoming = None
+        self._decoder = None
+
+    def _drop_connection(self) -> None:
+        if self.phase in (CONNECTING, QUEUED):
+            self.route.upstream.forget(self)
+            self.phase = DECIDING
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.carrier is self:
+            connection.abort()
+
+    # ---- from the upstream
+
+    def upstream_interim(self, head: ResponseHead) -> None:
+        """100 Continue, 103 Early Hints and the like are the client's business."""
+        # Thousands may come in one read: asyncio logs each that is written to a client that has gone.
+        if self.head.version >= (1, 1) and not self.head_sent and not self.client.leaving:
+            self.client.write(interim_head(head, self.client.serving.response_dropped))
+
+    def upstream_head(self, head: ResponseHead, decoder: Decoder | None) -> None:
+        """The response's head has arrived."""
+        self.exchange.upstream_status = head.code
+        dropped = self.client.serving.response_dropped
+        if CONNECTION in head.headers:
+            dropped = dropped_with(dropped, head.headers.getall(CONNECTION, ()))
+        response = Response(
+            head.code,
+            Headers(head.raw_headers, head.headers, dropped),
+            phrase=head.reason,
+            from_upstream=True,
+        )
+        self._decoder = decoder
+        if self._task is None:
+            if self.pipeline.response_steps:
+                self.pipeline.dress(self.exchange, response)
+            self.begin(response, decoder)
+            return
+        if decoder is not None:
+            self._incoming = response.content = Body(decoder, self.client.buffers, self._incoming_wanted)
+        self._hand_over(response)
+
+    def _hand_over(self, response: Response) -> None:
+        """The pipeline waits for this response's head: it is its turn."""
+        self.phase = RECEIVING
+        self.limit(NEVER)
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(response)
+
+    def _incoming_wanted(self) -> None:
+        if self._connection is not None:
+            self._connection.resume_reading()
+        self.limit(self.exchange.limits.idle)
+
+    def upstream_payload(self, payload: bytes, *, ended: bool) -> None:
+        """Some of the response's body, decoded; `ended` with the last of it."""
+        if ended:
+            self._connection = None
+            self._attempted(None)
+        incoming = self._incoming
+        if incoming is not None:
+            incoming.put(payload)
+            if ended:
+                incoming.finish()
+            elif incoming.size > HIGH_WATER and not incoming.collecting and self._connection is not None:
+                self._connection.pause_reading()
+            self.limit(self.exchange.limits.idle if incoming.collecting else NEVER)
+        elif self._task is None:
+            trailers = self._decoder.trailers if ended and self._decoder is not None else ()
+            self.pass_on(payload, ended=ended, trailers=trailers)
+            if self.client.write_paused and self._connection is not None:
+                self._connection.pause_reading()
+
+    def _stream_held(self, response: Response, incoming: Body) -> None:
+        """The pipeline lets the upstream's body through: send what was held, then stream."""
+        self._incoming = None
+        incoming.release()
+        if self._connection is None and not incoming.done:
+            broke_off = UpstreamError(502, "upstream.reset", "The upstream broke off its answer.")
+            self.refuse(incoming.error if isinstance(incoming.error, Rejection) else broke_off)
+            return
+        self.begin(response, incoming.decoder)
+        if self._connection is not None:
+            self._connection.resume_reading()
+        self.pass_on(incoming.take(), ended=incoming.done, trailers=incoming.decoder.trailers)
+
+    def upstream_switches(self, head: ResponseHead, data: bytes) -> bool:
+        """101, and what came behind it; False where the client did not ask for this."""
+        connection = self._connection
+        if connection is None or not self.request_sent or not switches_to(head, self.upgrade):
+            return False
+        self.exchange.upstream_status = 101
+        fields = interim_headers(head, self.client.serving.response_dropped)
+        response = Response(101, fields, phrase=head.reason, from_upstream=True)
+        self._switched = ", ".join(head.headers.getall(UPGRADE, ())), data
+        if self._task is None:
+            self.pipeline.dress(self.exchange, response)
+            self._switch(response)
+        else:
+            connection.pause_reading()
+            self._hand_over(response)
+        return True
+
+    def _switch(self, response: Response) -> None:
+        """From here on bytes are relayed."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            self.refuse(UpstreamError(502, "upstream.reset", "The upstream closed the connection."))
+            return
+        protocol, data = self._switched
+        self.client.write(
+            b"%b%b%bConnection: upgrade\r\nUpgrade: %b\r\n\r\n"
+            % (
+                status_line(101, response.phrase),
+                response.headers.serialize(),
+                self.id_field,
+                protocol.encode("utf-8", "surrogateescape"),
+            )
+        )
+        self.head_sent = True
+        self.status = 101
+        self.phase = TUNNEL
+        # A conversation is no response: neither the deadline nor the limits of bodies are about it,
+        # and the attempt has come to its good end.
+        self.exchange.deadline = None
+        self._attempted(None)
+        tunnel = connection.tunnel = Tunnel(self, self.client, connection)
+        self.client.switch(tunnel)
+        connection.resume_reading()
+        if data:
+            tunnel.from_upstream(data)

@@ -1,0 +1,358 @@
+"""One connection of a client: heads in, one exchange at a time, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from proxy.errors import Rejection
+from proxy.wire.aiohttp_parts import (
+    HeadParser,
+    HttpProcessingError,
+    RequestHandler,
+    RequestHead,
+    request_head_parser,
+)
+from proxy.wire.bodies import HIGH_WATER
+from proxy.wire.closing import close_when_written, reset
+from proxy.wire.framing import Decoder
+from proxy.wire.intake import check_head_so_far, open_exchange, refuse_head
+from proxy.wire.peers import plain_address
+from proxy.wire.reply import OVER, Reply
+from proxy.wire.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from proxy.wire.carrier import Carrier
+    from proxy.wire.server import WireServer
+    from proxy.wire.serving import Serving
+
+_log = logging.getLogger(__name__)
+
+
+class ClientConnection(RequestHandler):
+    """Takes requests off a client's connection and hands each to a `Carrier`.
+
+    aiohttp's RequestHandler knows the life of a server's connection; reading and
+    answering requests are replaced.
+    """
+
+    __slots__ = (
+        "_carrier",
+        "_heads",
+        "_kept",
+        "_lingering",
+        "_peer_serving",
+        "_reading",
+        "_seen",
+        "_server",
+        "_swallow",
+        "_tunnel",
+        "buffers",
+        "closing",
+        "loop",
+        "monotonic",
+        "peer_ip",
+        "peer_trusted",
+        "secure",
+        "serving",
+        "settings",
+        "timer",
+        "write_paused",
+    )
+
+    def __init__(self, server: WireServer, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        super().__init__(server, loop=loop, keepalive_timeout=0, access_log=None, **kwargs)  # type: ignore[arg-type]
+        self._parser = None  # ours is fed heads only
+        self._heads: HeadParser = request_head_parser(loop)
+        self._server = server
+        self.loop = loop
+        self.monotonic = server.clock.monotonic
+        self.settings = server.settings
+        self.buffers = server.buffers
+        self.serving: Serving = server.serving
+        self.timer = server.wheel.timer(self._expired)
+        self.peer_ip = ""
+        self.peer_trusted = False
+        self.secure = False
+        self.write_paused = False
+        self._peer_serving: Serving | None = None
+        self._carrier: Carrier | None = None
+        self._tunnel: Tunnel | None = None
+        self._kept = b""
+        self._seen = 0
+        """Of what is kept: what was looked at, and is no whole head."""
+        self._swallow: Decoder | None = None
+        self._lingering = False
+        self._reading = True
+        self.closing = False
+        """No further request will be taken on this connection."""
+
+    @property
+    def leaving(self) -> bool:
+        """Nothing that is written now would reach the client."""
+        return self.transport is None or self.transport.is_closing()
+
+    # ---- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.closing = self._server.draining  # it may have been accepted a moment too late
+        peer = transport.get_extra_info("peername")
+        self.peer_ip = (plain_address(peer[0]) or "") if isinstance(peer, tuple) else ""
+        self.secure = transport.get_extra_info("sslcontext") is not None
+        if self._server.open_connections > self.settings.max_connections:
+            self.force_close()
+            return
+        self.timer.set(self.monotonic() + self.settings.head_timeout)
+
+    async def start(self) -> None:
+        """Nothing to run: requests are carried by callbacks."""
+
+    def data_received(self, data: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel.from_client(data)
+        elif self._carrier is not None:
+            self._carrier.client_data(data)
+        elif self._lingering:
+            return
+        elif self._swallow is not None:
+            self._swallow_rest(self._swallow, data)
+        elif self._kept:
+            begun, self._kept = self._kept, b""
+            self._next(begun + data, self._seen)
+        else:
+            self._next(data)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        if self._tunnel is not None:
+            self._tunnel.client_ended()
+            return True
+        return None  # such a client has left: what else would it do so for?
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._tunnel is not None:
+            self._tunnel.client_can_take_more()
+        elif self._carrier is not None:
+            self._carrier.client_can_take_more()
+        else:
+            self.resume_reading()
+            self._next_kept()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.write_paused = False
+        self.transport = None  # what ends now must not try to use it
+        if self._tunnel is not None:
+            self._tunnel.close()
+        elif self._carrier is not None:
+            self._carrier.client_left()
+        self.timer.cancel()
+        super().connection_lost(exc)
+
+    # ---- called by the server
+
+    def close(self) -> None:
+        """Take no further request; an idle connection ends now."""
+        self._close = self.closing = True
+        if self._carrier is None and self._swallow is None:
+            self._hang_up()
+
+    def force_close(self) -> None:
+        """End the connection, and with it what is under way; also called by aiohttp at the end of a drain."""
+        self.closing = True
+        if self._carrier is not None:
+            self.abort()
+        else:
+            super().force_close()
+
+    # ---- requests
+
+    def _next(self, data: bytes, seen: int = 0) -> None:
+        """A head, or a part of one, of which `seen` bytes were looked at before."""
+        if data[:1] in b"\r\n":
+            data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2: empty lines before a request line
+            if not data:
+                return
+        self.serving = self._server.serving
+        end = data.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0) + 4
+        if end < 4:
+            self._wait_for_more(data, seen)
+            return
+        if seen:
+            self._seen = 0
+        raw, rest = data[:end], data[end:]
+        refusal = check_head_so_far(raw, self.serving.caps)
+        if refusal is None:
+            try:
+                head: RequestHead = self._heads.feed_data(raw)[0][0][0]
+            except HttpProcessingError as error:
+                refusal = refuse_head(raw, error)
+        if refusal is None:
+            self._carry(head, raw, rest)
+        else:
+            self._refuse(refusal)
+
+    def _wait_for_more(self, data: bytes, seen: int) -> None:
+        refusal = check_head_so_far(data, self.serving.caps, seen)
+        if refusal is not None:
+            self._refuse(refusal)
+            return
+        self._kept = data
+        self._seen = len(data)
+        if not seen:
+            self.timer.set(self.monotonic() + self.settings.head_timeout)
+
+    def _carry(self, head: RequestHead, raw: bytes, rest: bytes) -> None:
+        self._request_in_progress = True  # aiohttp's shutdown waits for it
+        if head.upgrade:
+            self._heads.set_upgraded(False)
+        if self._peer_serving is not self.serving:
+            self._peer_serving = self.serving
+            self.peer_trusted = self.serving.peers.trusts(self.peer_ip)
+        carrier, answer = open_exchange(self, head, raw)
+        self._carrier = carrier
+        if answer is None:
+            carrier.start(rest)
+            return
+        if rest:
+            carrier.client_data(rest)
+        if carrier.phase == OVER:
+            return  # not even the body's framing was right
+        if isinstance(answer, Rejection):
+            carrier.refuse(answer)
+        else:
+            carrier.pipeline.dress(carrier.exchange, answer)
+            carrier.answer(answer)
+
+    def _refuse(self, refusal: Rejection) -> None:
+        """Framing is lost: answer once, and close."""
+        self._request_in_progress = True
+        carrier = open_exchange(self, None, b"")[0]
+        self._carrier = carrier
+        carrier.refuse(refusal)
+
+    def exchange_done(self, reply: Reply) -> None:
+        """The response is out, or never will be."""
+        self._carrier = None
+        self._tunnel = None
+        self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        if self.transport is None:
+            return
+        unread = reply.body is not None and not reply.body.done
+        if reply.close or self.closing:
+            self._end(unread=unread or reply.exchange.refusal is not None)
+            return
+        if self._reading is self.write_paused:  # no next request before the last answer has been read
+            (self.pause_reading if self.write_paused else self.resume_reading)()
+        timer = self.timer
+        timer.expires_at = at = reply.ended + self.settings.keep_alive
+        if at < timer.filed:
+            timer.set(at)
+        if unread and reply.body is not None:
+            self._swallow = reply.body.decoder
+        elif self._kept:
+            self.loop.call_soon(self._next_kept)
+
+    def _next_kept(self) -> None:
+        """A request that was pipelined behind the last one."""
+        if self._carrier is not None or self.transport is None or self.write_paused or self.closing:
+            return
+        if self._kept:
+            data, self._kept = self._kept, b""
+            self._next(data)
+
+    def _swallow_rest(self, decoder: Decoder, data: bytes) -> None:
+        """Read past the rest of a refused request's body."""
+        _, rest = decoder.feed(data)
+        if decoder.done:
+            self._swallow = None
+            if rest:
+                self._next(rest)
+
+    def keep(self, data: bytes) -> None:
+        """Bytes of a request that is not its turn yet."""
+        self._kept += data
+        if len(self._kept) > HIGH_WATER:
+            self.pause_reading()
+
+    def switch(self, tunnel: Tunnel) -> None:
+        """From now on bytes go through `tunnel`; first those that came behind the request."""
+        self._tunnel = tunnel
+        self.resume_reading()
+        kept, self._kept = self._kept, b""
+        if kept:
+            tunnel.from_client(kept)
+
+    def _expired(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.close()
+        elif self._carrier is not None:
+            self._carrier.expired()
+        elif self._kept and not self._lingering and not self.write_paused:
+            self._refuse(Rejection(408, "request.timeout", "The request's head came too slowly."))
+        else:
+            self._hang_up()
+
+    # ---- the connection
+
+    def write(self, data: bytes) -> None:
+        """Send to the client; nothing happens once it has gone."""
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def write_eof(self) -> bool:
+        """Nothing more will be sent; False where that can't be said without closing."""
+        if self.transport is None or not self.transport.can_write_eof():
+            return False
+        self.transport.write_eof()
+        return True
+
+    def pause_reading(self) -> None:
+        """What arrives can't be passed on right now."""
+        if self._reading and self.transport is not None:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: ARG002  # aiohttp's signature
+        """It can again."""
+        if not self._reading and self.transport is not None:
+            self._reading = True
+            self.transport.resume_reading()
+
+    def abort(self, *, by_reset: bool = False) -> None:
+        """Break off now; `by_reset` where only that tells the client that it was no proper end."""
+        transport, self.transport = self.transport, None
+        self.closing = True
+        super().force_close()
+        if transport is not None and by_reset:
+            reset(transport)
+        elif transport is not None:
+            transport.abort()
+
+    def _hang_up(self) -> None:
+        """Close once all that is written has gone out."""
+        transport, self.transport = self.transport, None
+        self.closing = True
+        super().force_close()
+        if transport is not None:
+            close_when_written(self.loop, transport, self.settings.body_idle)
+
+    def _end(self, *, unread: bool) -> None:
+        """Close; but while the client still sends, closing would destroy the answer on its way.
+
+        RFC 9112, section 9.6: half-close, then read and throw away for a while.
+        """
+        if not unread or self.transport is None or not self.transport.can_write_eof():
+            self._hang_up()
+            return
+        self._lingering = True
+        self._kept = b""
+        self.transport.write_eof()
+        self.resume_reading()
+        self.timer.set(self.monotonic() + self.settings.linger)

@@ -1,0 +1,349 @@
+"""Heads: what is believed of one, and how one is written."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import Rejection
+from proxy.wire import head as heads
+from proxy.wire.aiohttp_parts import request_head_parser, response_head_parser
+from proxy.wire.framing import ChunkedDecoder, CloseDecoder, FramingError, LengthDecoder
+from proxy.wire.head import (
+    HOP_BY_HOP,
+    Target,
+    check_response_bytes,
+    colliding,
+    dropped_with,
+    host_of,
+    interim_head,
+    phrase_of,
+    request_decoder,
+    response_decoder,
+    split_target,
+    status_line,
+    switches_to,
+    upgrade_of,
+)
+
+
+def request(lines: bytes, line: bytes = b"POST / HTTP/1.1") -> Any:
+    raw = b"%b\r\nHost: a\r\n%b\r\n" % (line, lines)
+    return _parsed(request_head_parser, raw)
+
+
+def response(lines: bytes, line: bytes = b"HTTP/1.1 200 OK") -> Any:
+    return _parsed(response_head_parser, b"%b\r\n%b\r\n" % (line, lines))
+
+
+def _parsed(parser: Any, raw: bytes) -> Any:
+    loop = asyncio.new_event_loop()
+    try:
+        return parser(loop).feed_data(raw)[0][0][0]
+    finally:
+        loop.close()
+
+
+def framing(decoder: object) -> object:
+    return decoder.left if isinstance(decoder, LengthDecoder) else type(decoder)
+
+
+NOTHING = type(None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "framed"),
+    [
+        pytest.param(b"", NOTHING, id="neither length nor coding: no body"),
+        pytest.param(b"Content-Length: 0\r\n", NOTHING, id="a length of 0: no body"),
+        pytest.param(b"Content-Length: 000\r\n", NOTHING, id="a length of 0, spelled oddly"),
+        pytest.param(b"Content-Length: 5\r\n", 5, id="a length"),
+        pytest.param(b"content-length: 007\r\n", 7, id="a length with leading zeros"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n", ChunkedDecoder, id="chunked"),
+        pytest.param(b"TRANSFER-ENCODING: Chunked\r\n", ChunkedDecoder, id="chunked, spelled oddly"),
+    ],
+)
+def test_a_request_says_how_its_body_is_framed(lines: bytes, framed: object) -> None:
+    assert framed == framing(request_decoder(request(lines)))
+
+
+@pytest.mark.parametrize(
+    ("line", "lines", "status", "reason"),
+    [
+        pytest.param(
+            b"POST / HTTP/1.0",
+            b"Transfer-Encoding: chunked\r\n",
+            400,
+            "request.framing",
+            id="chunked in HTTP/1.0",
+        ),
+        pytest.param(
+            b"POST / HTTP/1.1",
+            b"Transfer-Encoding: gzip, chunked\r\n",
+            501,
+            "request.transfer_coding",
+            id="another coding before chunked",
+        ),
+    ],
+)
+def test_a_request_whose_framing_is_in_doubt_is_refused(
+    line: bytes, lines: bytes, status: int, reason: str
+) -> None:
+    with pytest.raises(Rejection) as refused:
+        request_decoder(request(lines, line))
+
+    assert (status, reason) == (refused.value.status, refused.value.reason)
+
+
+class _Head:
+    """What no parser of ours lets through, so that it can be handed in only like this."""
+
+    def __init__(self, version: tuple[int, int] = (1, 1), chunked: bool = True, **fields: str) -> None:
+        self.version = version
+        self.chunked = chunked
+        self.code = 200
+        self.headers = {name.replace("_", "-"): value for name, value in fields.items()}
+
+
+def test_a_request_with_length_and_coding_is_refused() -> None:
+    with pytest.raises(Rejection, match=r"request\.framing"):
+        request_decoder(_Head(Transfer_Encoding="chunked", Content_Length="5"))  # type: ignore[arg-type]
+
+
+def test_another_major_version_is_refused() -> None:
+    with pytest.raises(Rejection, match=r"505 request\.version"):
+        request_decoder(_Head(version=(2, 0)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "line", "lines", "framed"),
+    [
+        pytest.param("GET", b"HTTP/1.1 200 OK", b"", CloseDecoder, id="neither: until the connection ends"),
+        pytest.param("GET", b"HTTP/1.0 200 OK", b"", CloseDecoder, id="HTTP/1.0"),
+        pytest.param("GET", b"HTTP/1.1 200 OK", b"Content-Length: 5\r\n", 5, id="a length"),
+        pytest.param("GET", b"HTTP/1.1 200 OK", b"Content-Length: 00\r\n", NOTHING, id="a length of 0"),
+        pytest.param(
+            "GET", b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked\r\n", ChunkedDecoder, id="chunked"
+        ),
+        pytest.param("HEAD", b"HTTP/1.1 200 OK", b"Content-Length: 5\r\n", NOTHING, id="HEAD with a length"),
+        pytest.param(
+            "HEAD", b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked\r\n", NOTHING, id="HEAD, chunked"
+        ),
+        pytest.param("GET", b"HTTP/1.1 204 No Content", b"", NOTHING, id="204"),
+        pytest.param("GET", b"HTTP/1.1 304 Not Modified", b"Content-Length: 5\r\n", NOTHING, id="304"),
+    ],
+)
+def test_a_response_says_how_its_body_is_framed(
+    method: str, line: bytes, lines: bytes, framed: object
+) -> None:
+    assert framed == framing(response_decoder(response(lines, line), method))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(_Head(Transfer_Encoding="gzip"), id="another coding"),
+        pytest.param(_Head(Transfer_Encoding="chunked", version=(1, 0)), id="chunked in HTTP/1.0"),
+        pytest.param(_Head(Transfer_Encoding="chunked", Content_Length="5"), id="length and coding"),
+    ],
+)
+def test_a_response_whose_framing_is_in_doubt_is_no_answer(head: Any) -> None:
+    with pytest.raises(FramingError):
+        response_decoder(head, "GET")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"X: a\nb\r\n",
+        b"X: a\rb\r\n",
+        b"X: a\0b\r\n",
+        b"X: a\x0bb\r\n",
+        b"X: a\x7fb\r\n",
+        b"X: a\r\n b\r\n",
+        b"X: a\r\n\tb\r\n",
+        b"X: a\n",
+    ],
+    ids=["LF", "CR", "NUL", "VT", "DEL", "folded", "folded by a tab", "ends in LF"],
+)
+def test_what_could_split_a_response_is_found(line: bytes) -> None:
+    with pytest.raises(FramingError):
+        check_response_bytes(b"HTTP/1.1 200 OK\r\n%b\r\n" % line)
+
+
+def test_every_byte_that_is_legal_in_a_value_passes() -> None:
+    legal = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
+
+    check_response_bytes(b"HTTP/1.1 200 OK\r\nX: a%bb\r\n\r\n" % legal)
+
+
+@pytest.mark.parametrize(
+    ("connection", "dropped"),
+    [
+        pytest.param(None, set(), id="no such field"),
+        pytest.param("keep-alive", set(), id="an ordinary one"),
+        pytest.param("close, X-Secret ,, TE", {b"x-secret", b"te", b"close", b""}, id="fields named"),
+        pytest.param("content-length, host", set(), id="what may not be dropped"),
+        pytest.param("Content-Length, X-A", {b"x-a"}, id="the same beside one that may"),
+    ],
+)
+def test_what_connection_names_is_dropped_with_the_hop_by_hop_fields(
+    connection: str | None, dropped: set[bytes]
+) -> None:
+    assert HOP_BY_HOP | dropped == dropped_with(HOP_BY_HOP, [] if connection is None else [connection])
+
+
+def test_names_with_underscores_that_would_collide_are_found() -> None:
+    fields = ((b"X_Forwarded-For", b"1"), (b"X_Other", b"2"), (b"X-Real-IP", b"3"))
+
+    assert {b"x_forwarded-for"} == colliding(fields, frozenset((b"x-forwarded-for", b"x-real-ip")))
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"),
+    [
+        ("example.com", "example.com"),
+        ("EXAMPLE.com:8080", "example.com"),
+        ("[::1]:80", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("a:", "a"),
+        ("", ""),
+        ("xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
+        ("a b", None),
+        ("a/b", None),
+        ("user@a", None),
+        ("a:b", None),
+        ("a:123456", None),
+        ("[::1", None),
+        ("münchen.de", None),
+        ("a\r", None),
+        ("a\n", None),
+    ],
+)
+def test_a_host_is_lower_case_without_port_or_none_at_all(authority: str, host: str | None) -> None:
+    assert host == host_of(authority)
+
+
+def test_remembered_hosts_and_status_lines_are_bounded() -> None:
+    for number in range(3000):
+        host_of(f"h{number}")
+        status_line(200, f"phrase {number}")
+
+    assert len(heads._known_hosts) <= 1024
+    assert len(heads.STATUS_LINES) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        pytest.param("GET", "/a/b?c=d", Target("/a/b?c=d", "/a/b", "c=d"), id="origin-form"),
+        pytest.param("GET", "/a?b?c", Target("/a?b?c", "/a", "b?c"), id="two question marks"),
+        pytest.param("GET", "//a/b", Target("//a/b", "//a/b", ""), id="two slashes are no authority"),
+        pytest.param("OPTIONS", "*", Target("*", "*", ""), id="asterisk-form"),
+        pytest.param("GET", "http://a:80/b?c", Target("/b?c", "/b", "c", "a:80"), id="absolute-form"),
+        pytest.param("GET", "HTTPS://a", Target("/", "/", "", "a"), id="absolute-form without a path"),
+        pytest.param(
+            "GET", "http://a?b/c", Target("/?b/c", "/", "b/c", "a"), id="without a path, with a query"
+        ),
+        pytest.param("GET", "http:///b", Target("/b", "/b", "", ""), id="without a host"),
+    ],
+)
+def test_a_target_is_taken_apart(method: str, target: str, expected: Target) -> None:
+    assert expected == split_target(method, target)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("GET", "*"), ("CONNECT", "a:443"), ("GET", "ftp://a/"), ("GET", "a/b"), ("GET", ""), ("OPTIONS", "**")],
+)
+def test_a_form_that_does_not_go_with_the_method_is_refused(method: str, target: str) -> None:
+    with pytest.raises(Rejection, match=r"request\.target"):
+        split_target(method, target)
+
+
+@given(st.text(min_size=1, max_size=20), st.sampled_from(("GET", "OPTIONS", "CONNECT")))
+def test_any_target_is_taken_apart_or_refused(target: str, method: str) -> None:
+    try:
+        found = split_target(method, target)
+    except Rejection:
+        return
+    path, _, query = found.origin.partition("?")
+
+    assert (found.path, found.query) == (path, query)
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase", "line"),
+    [
+        (200, "OK", b"HTTP/1.1 200 OK\r\n"),
+        (299, "", b"HTTP/1.1 299 \r\n"),
+        (200, "f\udcfcr dich", b"HTTP/1.1 200 f\xfcr dich\r\n"),
+    ],
+)
+def test_a_status_line_has_its_phrase_byte_for_byte(status: int, phrase: str, line: bytes) -> None:
+    assert line == status_line(status, phrase)
+
+
+def test_an_interim_response_is_passed_on_without_what_is_of_one_connection() -> None:
+    early = response(b"Link: </a.css>\r\nConnection: close\r\n", b"HTTP/1.1 103 Early Hints")
+
+    assert b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" == interim_head(early)
+
+
+ASKS = b"GET / HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "asked"),
+    [
+        pytest.param(ASKS, b"Connection: upgrade\r\nUpgrade: websocket\r\n", "websocket", id="a protocol"),
+        pytest.param(ASKS, b"Connection: upgrade\r\nUpgrade: a/1,  b\r\n", "a/1, b", id="several"),
+        pytest.param(
+            ASKS, b"Connection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n", "a, b", id="in two fields"
+        ),
+        pytest.param(
+            ASKS, b"Connection: upgrade\r\nUpgrade: h2c, HTTP/2.0, TLS/1.2\r\n", "", id="another HTTP"
+        ),
+        pytest.param(
+            ASKS, b"Connection: upgrade\r\nUpgrade: h2c, echo\r\n", "echo", id="and another protocol"
+        ),
+        pytest.param(ASKS, b"Connection: upgrade\r\nUpgrade: a b\r\n", "", id="no protocol"),
+        pytest.param(ASKS, b"Upgrade: echo\r\n", "", id="not said in Connection"),
+        pytest.param(b"GET / HTTP/1.0", b"Connection: upgrade\r\nUpgrade: echo\r\n", "", id="HTTP/1.0"),
+    ],
+)
+def test_what_a_client_may_switch_to(line: bytes, fields: bytes, asked: str) -> None:
+    assert asked == upgrade_of(request(fields, line))
+
+
+@pytest.mark.parametrize(
+    ("offered", "asked", "fits"),
+    [
+        (b"Upgrade: echo\r\n", "echo", True),
+        (b"Upgrade: Echo\r\n", "websocket, echo", True),
+        (b"Upgrade: echo, h2c\r\n", "echo", False),
+        (b"Upgrade: echo\r\nUpgrade: h2c\r\n", "echo", False),
+        (b"Upgrade: echo\r\n", "", False),
+        (b"", "echo", False),
+    ],
+)
+def test_a_switch_fits_only_what_was_asked_for(offered: bytes, asked: str, fits: bool) -> None:
+    head = response(b"Connection: upgrade\r\n" + offered, b"HTTP/1.1 101 Switching Protocols")
+
+    assert fits is switches_to(head, asked)
+
+
+@pytest.mark.parametrize(("status", "phrase"), [(200, "OK"), (299, ""), (600, "")])
+def test_a_status_has_its_usual_phrase_or_none(status: int, phrase: str) -> None:
+    assert phrase == phrase_of(status)
+
+
+def test_every_usual_phrase_is_legal() -> None:
+    for status in HTTPStatus:
+        assert re.fullmatch(rb"HTTP/1\.1 \d{3} [\x20-\x7e]+\r\n", status_line(status, phrase_of(status)))
