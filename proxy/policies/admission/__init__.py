@@ -1,0 +1,12 @@
+"""Second: refusals that cost next to nothing, before anything is hashed or read."""
+
+from __future__ import annotations
+
+from proxy.policies.admission.ip_list import IpList, IpListConfig
+from proxy.policies.admission.size_limit import SizeLimit, SizeLimitConfig
+from proxy.policy import AnyPolicyType, PolicyType
+
+ADMISSION: tuple[AnyPolicyType, ...] = (
+    PolicyType("ip_list", IpListConfig, IpList),
+    PolicyType("size_limit", SizeLimitConfig, SizeLimit, scalar="body"),
+)

@@ -1,0 +1,126 @@
+"""Admit clients by their address: some networks only, or all but some.
+
+```yaml
+ip_list:
+  allow: [10.0.0.0/8, "2001:db8::/32"]
+  deny: [10.6.6.0/24]
+```
+
+`deny` wins over `allow`. With `allow`, whoever is on neither list is refused; with `deny`
+alone, everybody else is admitted.
+
+**Whose address.** The client's, as `clients` in the policy file settles it: the peer's, or
+where the peer is a trusted proxy, the last address in `X-Forwarded-For` that is not one. An
+IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4, in requests and in lists.
+A client without an address (on a unix socket) is on no list.
+
+**What the client sees.** `403`, without a word about the lists.
+
+**State.** The verdicts on the last 1024 addresses, in memory; nothing that could fail.
+
+**Hardened against.** Other spellings of a listed address; a list of thousands of networks
+costs as much for each request as one of a few, since networks are looked up by the lengths
+of their prefixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Annotated
+
+from msgspec import Meta
+
+from proxy.config.schema import PolicyConfig
+from proxy.config.units import Network
+from proxy.errors import Rejection
+from proxy.exchange import Exchange
+from proxy.policy import Services
+
+DENIED = (403, "ip_list.denied", "This address may not use this service.")
+
+REASONS = (DENIED,)
+
+_VERDICTS_MAX = 1024
+_MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291, section 2.5.5.2
+
+
+class IpListConfig(PolicyConfig, frozen=True, kw_only=True):
+    """See the module's docstring."""
+
+    allow: Annotated[
+        tuple[Network, ...],
+        Meta(min_length=1, description="Networks and addresses that are admitted, and nobody else."),
+    ] = ()
+    deny: Annotated[
+        tuple[Network, ...], Meta(min_length=1, description="Networks and addresses that are refused.")
+    ] = ()
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """A list without an entry is a mistake."""
+        if not self.allow and not self.deny:
+            yield "", "nobody is listed; expected a network under `allow` or `deny`"
+
+
+class IpList:
+    """See the module's docstring."""
+
+    def __init__(self, config: IpListConfig, services: Services) -> None:  # noqa: ARG002  # same for all
+        self._allow = _Networks(config.allow) if config.allow else None
+        self._deny = _Networks(config.deny)
+        self._verdict = lru_cache(maxsize=_VERDICTS_MAX)(self._decide)
+
+    def on_request(self, exchange: Exchange) -> None:
+        refused_by = self._verdict(exchange.client_ip)
+        if refused_by is not None:
+            raise Rejection(*DENIED, facts={"client_ip": exchange.client_ip, "refused_by": refused_by})
+
+    def _decide(self, client_ip: str) -> str | None:
+        """None to admit; else what the decision says of why not."""
+        address = _address(client_ip)
+        denied = self._deny.find(address) if address is not None else None
+        if denied is not None:
+            return f"deny: {denied}"
+        if self._allow is None or (address is not None and self._allow.find(address) is not None):
+            return None
+        return "not in allow"
+
+
+class _Networks:
+    """Membership in a step for each length of a prefix, however many networks there are."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        by_length: dict[tuple[int, int], dict[int, str]] = {}
+        for written in networks:
+            network = _unmapped(written.network)
+            host_bits = network.max_prefixlen - network.prefixlen
+            prefixes = by_length.setdefault((network.version, host_bits), {})
+            prefixes[int(network.network_address) >> host_bits] = str(written)
+        self._by_version = {
+            version: tuple((bits, by_length[v, bits]) for v, bits in sorted(by_length) if v == version)
+            for version in (4, 6)
+        }
+
+    def find(self, address: IPv4Address | IPv6Address) -> str | None:
+        """The narrowest network that has `address`, as it was written; None where none has."""
+        number = int(address)
+        for host_bits, prefixes in self._by_version[address.version]:
+            found = prefixes.get(number >> host_bits)
+            if found is not None:
+                return found
+        return None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
+    return network

@@ -1,0 +1,161 @@
+"""Refuse requests that are larger than they need to be, or of a kind that nobody asked for.
+
+```yaml
+size_limit: {body: 5MiB, headers: 32KiB, header_count: 100, url: 8KiB, content_types: [application/json]}
+```
+
+What is not given is not checked here; the process has bounds of its own for what it parses
+and for what it holds in memory (`--max-body`).
+
+**What the client sees.** `413`, `431`, `414` or `415`. A body whose length is declared is
+refused before a byte of it is read. A chunked one is counted as it passes, and the exchange
+ends where it goes over: with the refusal, or where the upstream's answer is already under way,
+with an aborted connection. The upstream sees the request break off, and never a cut body that
+looks whole.
+
+**How it counts.** `headers` is the sum of all names and values as they arrived, without the
+`: ` and line ends between them; `url` is the request target, path and query, before decoding;
+a body is counted as it is sent, compressed or not.
+
+**Content types.** Compared without parameters (`; charset=utf-8`) and without regard to case;
+`application/*` stands for all subtypes. A request with a body and without `Content-Type` is
+refused, since an upstream would guess; one without a body passes. The refusal lists what is
+accepted in `Accept` (RFC 9110, section 12.5.1).
+
+**State.** None, and nothing that could fail.
+
+**Hardened against.** Lengths that lie (counted, not believed), header floods, two
+`Content-Type` headers of which the upstream might take the other.
+
+**In shadow.** Declared lengths are reported at once, a chunked body once it is over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Self
+
+from msgspec import Meta
+
+from proxy.config.schema import PolicyConfig
+from proxy.config.units import Size
+from proxy.errors import Rejection
+from proxy.exchange import Exchange, Request
+from proxy.policy import Services
+
+BODY = (413, "size_limit.body", "The body is larger than this service accepts.")
+HEADERS = (431, "size_limit.headers", "The headers are larger than this service accepts.")
+HEADER_COUNT = (431, "size_limit.header_count", "There are more headers than this service accepts.")
+URL = (414, "size_limit.url", "The URL is longer than this service accepts.")
+CONTENT_TYPE = (415, "size_limit.content_type", "This service does not accept bodies of this type.")
+
+REASONS = (BODY, HEADERS, HEADER_COUNT, URL, CONTENT_TYPE)
+
+
+class MediaType(str):
+    """A media type without parameters, or all subtypes of one: `application/*`."""
+
+    __slots__ = ()
+
+    pattern: ClassVar[str] = r"^[!#$%&'+\-.^_`|~0-9A-Za-z]+/(\*|[!#$%&'+\-.^_`|~0-9A-Za-z]+)$"
+    example: ClassVar[str] = "application/json"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
+            raise ValueError(
+                f"{value!r} is no media type; expected one such as application/json or image/*,"
+                " without parameters"
+            )
+        return cls(value.lower())
+
+
+class SizeLimitConfig(PolicyConfig, frozen=True, kw_only=True):
+    """See the module's docstring."""
+
+    body: Annotated[Size | None, Meta(description="Largest body; not checked where absent.")] = None
+    headers: Annotated[
+        Size | None, Meta(description="Largest sum of all header names and values; not checked where absent.")
+    ] = None
+    header_count: Annotated[
+        int | None, Meta(ge=1, description="Most header lines; not checked where absent.")
+    ] = None
+    url: Annotated[
+        Size | None, Meta(description="Longest request target, path and query; not checked where absent.")
+    ] = None
+    content_types: Annotated[
+        tuple[MediaType, ...],
+        Meta(min_length=1, description="Types of bodies that are accepted; all where absent."),
+    ] = ()
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """A limit without a number is a mistake."""
+        limits = (self.body, self.headers, self.header_count, self.url)
+        if not self.content_types and all(limit is None for limit in limits):
+            yield "", "nothing is limited; expected body, headers, header_count, url or content_types"
+
+
+class SizeLimit:
+    """See the module's docstring."""
+
+    def __init__(self, config: SizeLimitConfig, services: Services) -> None:  # noqa: ARG002  # same for all
+        checks = {
+            self._check_url: config.url,
+            self._check_header_count: config.header_count,
+            self._check_headers: config.headers,
+            self._check_content_type: config.content_types or None,
+        }
+        self._checks = tuple(check for check, limit in checks.items() if limit is not None)
+        self._url = config.url or 0
+        self._header_count = config.header_count or 0
+        self._headers = config.headers or 0
+        self._types = frozenset(config.content_types)
+        self._accepted = [("Accept", ", ".join(config.content_types))]
+        self._body = config.body
+        # For bodies of a declared length, which cannot go over it once they are admitted.
+        self._unused = Rejection(*BODY)
+
+    def on_request(self, exchange: Exchange) -> None:
+        request = exchange.request
+        for check in self._checks:
+            check(request)
+        declared = request.content_length
+        if self._body is None or declared == 0:
+            return
+        if declared is None:
+            exchange.bound_body(self._body, Rejection(*BODY, facts={"limit": self._body}))
+        elif declared > self._body:
+            raise Rejection(*BODY, facts={"declared": declared, "limit": self._body})
+        else:
+            exchange.bound_body(self._body, self._unused)
+
+    def _check_url(self, request: Request) -> None:
+        target = request.target
+        size = len(target) if target.isascii() else len(target.encode("utf-8", "surrogateescape"))
+        if size > self._url:
+            raise Rejection(*URL, facts={"size": size, "limit": self._url})
+
+    def _check_header_count(self, request: Request) -> None:
+        count = len(request.headers.received)
+        if count > self._header_count:
+            raise Rejection(*HEADER_COUNT, facts={"count": count, "limit": self._header_count})
+
+    def _check_headers(self, request: Request) -> None:
+        size = sum([len(name) + len(value) for name, value in request.headers.received])
+        if size > self._headers:
+            raise Rejection(*HEADERS, facts={"size": size, "limit": self._headers})
+
+    def _check_content_type(self, request: Request) -> None:
+        if request.content_length == 0:
+            return
+        sent = request.headers.get_all("Content-Type")
+        if len(sent) != 1 or not self._accepts(sent[0].partition(";")[0].strip().lower()):
+            facts = {"content_type": ", ".join(sent)}
+            raise Rejection(*CONTENT_TYPE, headers=self._accepted, facts=facts)
+
+    def _accepts(self, media_type: str) -> bool:
+        if media_type in self._types:
+            return True
+        subtypes = f"{media_type.partition('/')[0]}/*"
+        return subtypes in self._types and re.fullmatch(MediaType.pattern, media_type) is not None

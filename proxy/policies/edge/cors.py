@@ -1,0 +1,217 @@
+"""Let pages of chosen origins call this API from a browser, whatever the upstream knows of CORS.
+
+```yaml
+cors:
+  origins: ["https://app.example", "http://localhost:3000"]
+  methods: [GET, POST]
+  headers: [Content-Type, Authorization]
+  expose: [X-Request-ID]
+  credentials: true
+  max_age: 10m
+```
+
+**What the client sees.** A preflight (`OPTIONS` with `Origin` and
+`Access-Control-Request-Method`) is answered here with `204` and never reaches the upstream,
+or refused with `403` where the origin, the method or a header is not on the list. Any other
+request passes, whoever made it: CORS decides which pages may *read* an answer, not who may
+ask. To refuse requests of other origins, use `csrf`.
+
+All responses of the route carry the CORS headers, refusals and failures too, so that a page
+can tell a `429` from a network error. What the upstream sent of `Access-Control-*` is
+replaced, since two values make browsers refuse the answer; a page whose origin is not on the
+list gets none. Where `origins` is not `*`, every response says `Vary: Origin`, so that no
+cache hands one origin's answer to another (WHATWG Fetch, "CORS protocol and HTTP caches").
+
+**Origins.** Exact, as browsers write them: scheme, host, and port where it is not the
+scheme's own. There are no patterns: a regular expression that forgets a dot lets
+`https://app.example.attacker.test` in. `null`, which every sandboxed frame and every local
+file calls itself, is an origin only where it is listed. `*` is all of them, and cannot go
+together with `credentials` (Fetch, "CORS protocol and credentials").
+
+**Methods and headers** are compared as browsers send them (Fetch, "CORS-preflight fetch"):
+methods with regard to case, headers without. A page may send `GET`, `HEAD` and `POST` with
+ordinary headers without asking, whatever `methods` says.
+
+**State.** None, and nothing that could fail.
+
+**In shadow.** A preflight goes to the upstream; what would have been answered or refused is
+reported.
+
+**Hardened against.** Reflected origins, two `Access-Control-Allow-Origin` headers, poisoned
+caches, and preflights that reach an application which answers `OPTIONS` with anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, NamedTuple, Self
+
+from msgspec import Meta
+
+from proxy.config.patterns import Method
+from proxy.config.schema import PolicyConfig
+from proxy.config.units import Duration, HeaderName
+from proxy.errors import Rejection
+from proxy.exchange import Exchange, ExchangeKey, Response
+from proxy.headers import HeaderBlock
+from proxy.policy import Services
+
+ORIGIN = (403, "cors.origin", "Pages of this origin may not call this service.")
+METHOD = (403, "cors.method", "Pages of other origins may not use this method here.")
+HEADERS = (403, "cors.headers", "Pages of other origins may not send this header here.")
+
+REASONS = (ORIGIN, METHOD, HEADERS)
+
+_CORS_FIELDS = (
+    "Access-Control-Allow-Origin",
+    "Access-Control-Allow-Credentials",
+    "Access-Control-Allow-Headers",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Private-Network",
+    "Access-Control-Expose-Headers",
+    "Access-Control-Max-Age",
+)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+class Origin(str):
+    """An origin as browsers serialise it (WHATWG HTML, "serialization of an origin"), `null`, or `*`."""
+
+    __slots__ = ()
+
+    pattern: ClassVar[str] = (
+        r"^(\*|null|[A-Za-z][A-Za-z0-9+.\-]*://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(:\d{1,5})?)$"
+    )
+    example: ClassVar[str] = "https://app.example"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
+            raise ValueError(
+                f"{value!r} is no origin; expected scheme://host or scheme://host:port, without a path or a"
+                " pattern, such as https://app.example"
+            )
+        origin = value.lower()
+        return cls(origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], "")))
+
+
+class CorsConfig(PolicyConfig, frozen=True, kw_only=True):
+    """See the module's docstring."""
+
+    origins: Annotated[
+        tuple[Origin, ...],
+        Meta(min_length=1, description="Whose pages may read the answers; `*` for everybody's."),
+    ]
+    methods: Annotated[
+        tuple[Method, ...], Meta(min_length=1, description="Methods that a preflight may ask for.")
+    ] = (Method("GET"), Method("HEAD"), Method("POST"))
+    headers: Annotated[
+        tuple[HeaderName, ...],
+        Meta(
+            description="Request headers that a preflight may ask for; `Content-Type: application/json` asks."
+        ),
+    ] = ()
+    expose: Annotated[
+        tuple[HeaderName, ...],
+        Meta(description="Response headers that pages may read, besides the few that they always may."),
+    ] = ()
+    credentials: Annotated[
+        bool, Meta(description="Pages may send cookies, client certificates and HTTP authentication.")
+    ] = False
+    max_age: Annotated[
+        Duration, Meta(description="How long a browser may keep the answer to a preflight; browsers cap it.")
+    ] = Duration(600)
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """What Fetch rules out, and what would look like a wildcard and be none."""
+        if "*" in self.origins and self.credentials:
+            yield "credentials", "browsers refuse `*` together with credentials; expected `origins` by name"
+        if "*" in self.origins and len(self.origins) > 1:
+            yield "origins", "`*` is all origins; expected it alone, or origins by name"
+        for field, names in (("headers", self.headers), ("expose", self.expose)):
+            if "*" in names:
+                yield (
+                    f"{field}[{names.index(HeaderName('*'))}]",
+                    "there is no wildcard; expected names of headers",
+                )
+
+
+class _Blocks(NamedTuple):
+    """The CORS headers for one origin, serialised at load."""
+
+    actual: HeaderBlock
+    preflight: HeaderBlock
+
+
+class Cors:
+    """See the module's docstring."""
+
+    def __init__(self, config: CorsConfig, services: Services) -> None:  # noqa: ARG002  # same for all
+        self._any = "*" in config.origins
+        self._blocks = {str(origin): _blocks(config, origin) for origin in config.origins}
+        self._other = _Blocks(HeaderBlock({}, _CORS_FIELDS), HeaderBlock({}, _CORS_FIELDS))
+        self._methods = frozenset(config.methods)
+        self._headers = frozenset(name.lower() for name in config.headers)
+        self._preflight = ExchangeKey[_Blocks]("cors")
+
+    def on_request(self, exchange: Exchange) -> Response | None:
+        request = exchange.request
+        if request.method != "OPTIONS":
+            return None
+        headers = request.headers
+        origin = headers.get("Origin")
+        method = headers.get("Access-Control-Request-Method")
+        if origin is None or method is None:
+            return None
+        blocks = self._blocks_for(origin)
+        if blocks is self._other:
+            raise Rejection(*ORIGIN, facts={"origin": origin})
+        if method not in self._methods:
+            raise Rejection(*METHOD, facts={"method": method})
+        for name in (headers.get("Access-Control-Request-Headers") or "").lower().split(","):
+            if name.strip() not in self._headers and name.strip():
+                raise Rejection(*HEADERS, facts={"header": name.strip()})
+        exchange.remember(self._preflight, blocks)
+        return Response(204)
+
+    def on_response(self, exchange: Exchange, response: Response) -> None:
+        headers = response.headers
+        if not self._any:
+            vary = headers.get("Vary")
+            if vary is None or not _lists_origin(vary):
+                headers.add("Vary", "Origin")
+        preflight = exchange.recall(self._preflight)
+        if preflight is not None:
+            headers.stamp(preflight.preflight)
+        else:
+            headers.stamp(self._blocks_for(exchange.request.headers.get("Origin")).actual)
+
+    def _blocks_for(self, origin: str | None) -> _Blocks:
+        if self._any:
+            # Also without Origin: a public resource says so to everybody, and caches well.
+            return self._blocks["*"]
+        return self._other if origin is None else self._blocks.get(origin, self._other)
+
+
+def _blocks(config: CorsConfig, origin: str) -> _Blocks:
+    shared = {"Access-Control-Allow-Origin": str(origin)}
+    if config.credentials:
+        shared["Access-Control-Allow-Credentials"] = "true"
+    actual = {**shared, "Access-Control-Expose-Headers": ", ".join(config.expose)}
+    preflight = {
+        **shared,
+        "Access-Control-Allow-Methods": ", ".join(config.methods),
+        "Access-Control-Allow-Headers": ", ".join(config.headers),
+        "Access-Control-Max-Age": str(int(config.max_age)),
+    }
+    return _Blocks(_block(actual), _block(preflight))
+
+
+def _block(fields: dict[str, str]) -> HeaderBlock:
+    return HeaderBlock({name: value for name, value in fields.items() if value}, _CORS_FIELDS)
+
+
+def _lists_origin(vary: str) -> bool:
+    listed = [name.strip() for name in vary.lower().split(",")]
+    return "origin" in listed or "*" in listed

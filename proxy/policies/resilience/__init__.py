@@ -1,0 +1,16 @@
+"""Last: how the upstream is called, and what happens when it is slow or down."""
+
+from __future__ import annotations
+
+from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
+from proxy.policy import AnyPolicyType, PolicyType
+
+RESILIENCE: tuple[AnyPolicyType, ...] = (
+    PolicyType(
+        "timeout",
+        TimeoutConfig,
+        Timeout,
+        scalar="response",
+        no_shadow="a limit on a call that is still running can only be kept or not",
+    ),
+)

@@ -1,0 +1,51 @@
+"""How long one attempt may take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config.units import Duration
+from proxy.exchange import AttemptLimits
+from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
+from proxy.testing import exchange, fake_services, route
+from tests.policies.reading import problems
+
+
+async def test_an_attempt_gets_the_limits_of_its_route() -> None:
+    config = TimeoutConfig(
+        connect=Duration.parse("500ms"), response=Duration.parse("10s"), idle=Duration.parse("2m")
+    )
+    asked = exchange()
+
+    await route(Timeout(config, fake_services())).respond(asked)
+
+    assert AttemptLimits(connect=0.5, response=10.0, idle=120.0) == asked.limits
+
+
+async def test_what_is_not_given_is_as_without_the_policy() -> None:
+    asked, untouched = exchange(), exchange()
+
+    await route(Timeout(TimeoutConfig(), fake_services())).respond(asked)
+
+    assert untouched.limits == asked.limits
+
+
+@pytest.mark.parametrize(
+    ("policies", "wrong"),
+    [
+        pytest.param("timeout: 10s", [], id="the response alone"),
+        pytest.param("timeout: {connect: 2s, response: 10s, idle: 30s}", [], id="all of them"),
+        pytest.param(
+            "timeout: {response: 0s, connect: 0s, idle: 0s}",
+            ["timeout.response", "timeout.connect", "timeout.idle"],
+            id="no time at all",
+        ),
+        pytest.param(
+            'timeout: {response: 10s, mode: "10%"}', ["timeout.mode"], id="a share, with nothing to report"
+        ),
+    ],
+)
+def test_what_a_policy_file_may_say(policies: str, wrong: list[str], tmp_path: Path) -> None:
+    assert wrong == problems(policies, tmp_path)
