@@ -1,0 +1,1 @@
+"""The two side ports: status for probes and Prometheus, admin for operators."""

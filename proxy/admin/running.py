@@ -1,0 +1,73 @@
+"""All that the side ports know of the proxy that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from proxy.telemetry.decisions import Decisions
+
+
+class LastReload(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last attempt to load the policy files ended, that of the start included."""
+
+    ok: bool
+    at: float
+    """Seconds since the epoch."""
+    problems: Sequence[str] = ()
+    """As `seawall check` prints them; what was live before still is."""
+
+
+class Details(msgspec.Struct, frozen=True, kw_only=True):
+    """Health in detail. Times are seconds, points in time seconds since the epoch."""
+
+    version: str
+    revision: str
+    """Hash of the policy files that are live."""
+    live_since: float
+    uptime: float
+    last_reload: LastReload
+    draining: bool
+    in_flight: int
+    access_log_error: str = ""
+    """Why lines of the access log are being lost; empty where they are not."""
+    upstreams: Mapping[str, object]
+    """Name -> what its pool says of itself; anything that JSON can hold."""
+
+
+class Running(Protocol):
+    """Implemented by the composition root. Nothing here blocks."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """The last ones."""
+        ...
+
+    def live(self) -> bool:
+        """False where only a restart can help."""
+        ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether traffic should come; if not, why, in a few words that anybody may read."""
+        ...
+
+    def details(self) -> Details:
+        """For operators only."""
+        ...
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The exposition and its content type."""
+        ...
+
+    def routes(self) -> Sequence[Mapping[str, object]]:
+        """What is served, in order of precedence; anything that JSON can hold, secrets masked."""
+        ...
+
+    async def reload(self) -> str:
+        """Load the policy files, all or nothing; the new revision.
+
+        Waits for a reload that is going on. Raises ConfigError, and nothing has changed.
+        """
+        ...

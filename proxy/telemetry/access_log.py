@@ -1,0 +1,153 @@
+"""The access log: one line of JSON for each exchange, written off the hot path.
+
+A line is encoded once into one buffer on the event loop's thread; the buffer goes to the
+writer's thread when it is large enough or old enough. Lines are printable ASCII whatever
+the client sent: quotes, control characters and everything beyond are escaped, so that no
+request can forge a line or drive a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from json.encoder import encode_basestring_ascii as quoted
+
+from proxy.clock import Clock
+from proxy.errors import Rejection
+from proxy.exchange import Exchange, Outcome, Request
+from proxy.problem import encodable
+from proxy.telemetry.batch_writer import BatchWriter
+from proxy.telemetry.redaction import masked_query
+from proxy.telemetry.timestamp import rfc3339
+
+Schedule = Callable[[float, Callable[[], None]], object]
+"""Call back after so many seconds, on this thread: `loop.call_later`."""
+
+_BATCH = 64 * 1024
+_OLDEST = 0.2
+"""Seconds that a line waits at most before the writer gets it."""
+_LONGEST_TEXT = 2048
+_MOST_HEADS = 4096
+_THOUSAND = tuple(f"{number:03d}" for number in range(1000))
+"""Numbers in a format cost more than all strings of a line together."""
+
+
+class AccessLog:
+    """Encodes lines and hands them to `writer`; all of it on one thread."""
+
+    def __init__(self, writer: BatchWriter, clock: Clock, schedule: Schedule) -> None:
+        self._writer = writer
+        self._now = clock.now
+        self._schedule = schedule
+        self._buffer = bytearray()
+        self._waits = False
+        self._second = -1
+        self._stamp = ""
+        self._heads: dict[tuple[str, str, int, int | None, int], str] = {}
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost so far: the writer could not keep up, or could not write."""
+        return self._writer.dropped
+
+    @property
+    def error(self) -> str:
+        """Why lines are being lost; empty where they are not."""
+        return self._writer.error
+
+    def write(self, exchange: Exchange, outcome: Outcome) -> None:
+        """Add the line of an exchange that is over."""
+        request = exchange.request
+        # These are the same for nearly all requests of a route, and half of a line's cost.
+        key = (
+            exchange.route.name,
+            request.method,
+            outcome.status,
+            exchange.upstream_status,
+            exchange.attempts,
+        )
+        head = self._heads.get(key) or self._new_head(*key)
+        target = request.target
+        plain = (
+            "?" not in target and target.startswith("/") and len(target) < _LONGEST_TEXT and target.isascii()
+        )
+        path = quoted(target) if plain else _text(path_of(request))
+        tail = ""
+        if request.query or exchange.identity is not None or not outcome.complete:
+            tail = _circumstances(exchange, outcome)
+        if outcome.reason or exchange.refusal is not None or exchange.shadowed is not None:
+            tail += _verdict(exchange, outcome)
+        now = self._now()
+        second = int(now)
+        if second != self._second:
+            self._second, self._stamp = second, rfc3339(second).removesuffix("000Z")
+        self._buffer += (
+            f'{{"time":"{self._stamp}{_THOUSAND[int((now - second) * 1000)]}Z",'
+            f'"request_id":{quoted(exchange.request_id)},"decision_id":{quoted(exchange.decision_id)},'
+            f'{head},"path":{path},"duration_ms":{(outcome.ended - exchange.started) * 1000:.3f},'
+            f'"bytes_in":{outcome.bytes_received},"bytes_out":{outcome.bytes_sent},'
+            f'"client_ip":{quoted(exchange.client_ip)}{tail}}}\n'
+        ).encode()
+        if len(self._buffer) > _BATCH:
+            self.flush()
+        elif not self._waits:
+            self._waits = True
+            self._schedule(_OLDEST, self._flush_old)
+
+    def flush(self) -> None:
+        """Hand what there is to the writer."""
+        if self._buffer:
+            self._writer.put(self._buffer)
+            self._buffer = bytearray()
+
+    def close(self, wait: float = 2.0) -> bool:
+        """Write what is left, for `wait` seconds at most; False where some of it was not."""
+        self.flush()
+        return self._writer.close(wait)
+
+    def _flush_old(self) -> None:
+        self._waits = False
+        self.flush()
+
+    def _new_head(self, route: str, method: str, status: int, upstream: int | None, attempts: int) -> str:
+        if len(self._heads) >= _MOST_HEADS:  # methods are the client's to choose
+            self._heads.clear()
+        answered = "" if upstream is None else f',"upstream_status":{upstream}'
+        head = f'"route":{_text(route)},"method":{_text(method)},"status":{status}'
+        head += f'{answered},"attempts":{attempts}'
+        self._heads[route, method, status, upstream, attempts] = head
+        return head
+
+
+def path_of(request: Request) -> str:
+    """The path as it came, before any decoding; never a query, a user or a password."""
+    target = request.target
+    if not target.startswith("/"):  # absolute-form may hold user:password@
+        return request.path
+    return target.partition("?")[0] if "?" in target else target
+
+
+def _text(text: str) -> str:
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]}..."
+    return quoted(text if text.isascii() else encodable(text))
+
+
+def _circumstances(exchange: Exchange, outcome: Outcome) -> str:
+    query = exchange.request.query
+    parts = f',"query":{_text(masked_query(query[:_LONGEST_TEXT]))}' if query else ""
+    if exchange.identity is not None:
+        parts += f',"identity":{_text(exchange.identity.id)}'
+    return parts if outcome.complete else parts + ',"complete":false'
+
+
+def _verdict(exchange: Exchange, outcome: Outcome) -> str:
+    reason = reason_of(exchange.refusal, outcome)
+    parts = f',"reason":{_text(reason)}' if reason else ""
+    if exchange.shadowed:
+        parts += f',"shadow":[{",".join([_text(rejection.reason) for rejection in exchange.shadowed])}]'
+    return parts
+
+
+def reason_of(refusal: Rejection | None, outcome: Outcome) -> str:
+    """Why the client did not get the upstream's answer, whole; empty where it did."""
+    return outcome.reason if refusal is None else refusal.reason

@@ -1,0 +1,84 @@
+"""Write batches of lines from one thread, so that a slow pipe or a full disk stalls nobody.
+
+What waits is bounded: past `max_pending` bytes a batch is dropped and its lines are
+counted. So are lines that could not be written; an error ends neither thread nor proxy.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from queue import SimpleQueue
+from threading import Thread
+
+
+class BatchWriter:
+    """Owns the writing to `fd`, not `fd` itself. `put` and `close` are for one thread."""
+
+    def __init__(self, fd: int, *, max_pending: int = 8 * 1024 * 1024) -> None:
+        self._fd = fd
+        self._max_pending = max_pending
+        self._batches: SimpleQueue[bytearray | None] = SimpleQueue()
+        # Two counters with one writer each need no lock.
+        self._accepted = 0
+        self._done = 0
+        self._refused_lines = 0
+        self._failed_lines = 0
+        self._line_is_cut = False
+        self._closed = False
+        self.error = ""
+        """What went wrong with the last batch; empty where it was written."""
+        self._thread = Thread(target=self._run, name="batch-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were not, or not wholly, written."""
+        return self._refused_lines + self._failed_lines
+
+    def put(self, batch: bytearray) -> None:
+        """Have `batch`, whole lines, written after those before it. It must not change any more."""
+        if self._closed or self._accepted - self._done + len(batch) > self._max_pending:
+            self._refused_lines += batch.count(b"\n")
+            return
+        self._accepted += len(batch)
+        self._batches.put(batch)
+
+    def close(self, wait: float) -> bool:
+        """Write what is left, for `wait` seconds at most; whether all of it was handed over."""
+        if not self._closed:
+            self._closed = True
+            self._batches.put(None)
+        self._thread.join(wait)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            self._write(batch)
+            self._done += len(batch)
+
+    def _write(self, batch: bytearray) -> None:
+        if self._line_is_cut:
+            batch = bytearray(b"\n") + batch
+        written = 0
+        try:
+            while written < len(batch):
+                written += self._write_some(batch, written)
+        except OSError as error:
+            self._failed_lines += batch.count(b"\n", max(written, int(self._line_is_cut)))
+            self.error = error.strerror or type(error).__name__
+        else:
+            self.error = ""
+        if written:
+            self._line_is_cut = batch[written - 1] != ord("\n")
+
+    def _write_some(self, batch: bytearray, start: int) -> int:
+        try:
+            with memoryview(batch) as view, view[start:] as rest:
+                return os.write(self._fd, rest)
+        except BlockingIOError:
+            # Standard output may be shared with a process that made it non-blocking.
+            poll = select.poll()
+            poll.register(self._fd, select.POLLOUT)
+            poll.poll()
+            return 0

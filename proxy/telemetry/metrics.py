@@ -1,0 +1,223 @@
+"""What Prometheus sees. Counts live in plain dicts; Prometheus's types appear at the scrape.
+
+Namespace and buckets may change while running: the namespace is a prefix that is put on at
+the scrape, so that all counts go on under the new names; new buckets start the histogram
+from nothing, which Prometheus takes for a restart, and everything else goes on.
+
+Label values are bounded: methods beyond the standard's, statuses that are none, and
+whatever comes when a family has `MOST_SERIES` label sets are counted as `other`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import accumulate
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from proxy.exchange import RouteFacts
+
+K = TypeVar("K", bound=Hashable)
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds; what is usual with Prometheus."""
+MOST_SERIES = 2_000
+"""A scrape of so many takes the event loop a fifth of a second."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+_OPEN_METRICS = "application/openmetrics-text"
+_NAMESPACE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class _Series:
+    """The exchanges of one endpoint and method."""
+
+    __slots__ = ("counts", "seconds", "statuses")
+
+    def __init__(self, bounds: int) -> None:
+        self.counts = [0] * (bounds + 1)
+        self.seconds = 0.0
+        self.statuses: dict[int, int] = {}
+
+
+class Metrics(Collector):
+    """Counts on one thread; `render` on the same. Raises ValueError where a name or bucket is none.
+
+    `log_dropped` tells how many lines the access log has lost.
+    """
+
+    def __init__(
+        self,
+        namespace: str = "seawall",
+        buckets: Sequence[float] = BUCKETS,
+        *,
+        log_dropped: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._log_dropped = log_dropped
+        self._bounds: list[float] = []
+        self.in_flight = 0
+        """Exchanges that started and are not over."""
+        self._series: dict[tuple[str, str], _Series] = {}
+        self._refusals: dict[tuple[str, str, str], int] = {}
+        self._attempts: dict[tuple[str, int | str], int] = {}
+        self._revision = ""
+        self._loaded = True
+        self._loaded_at = 0.0
+        self.configure(namespace, buckets)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def configure(self, namespace: str, buckets: Sequence[float]) -> None:
+        """Count on under `namespace`, and in `buckets`: ascending upper bounds in seconds."""
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ValueError(f"{namespace!r} cannot begin a metric's name; expected letters, digits and _")
+        bounds = [float(bound) for bound in buckets]
+        if not bounds or bounds != sorted(set(bounds)) or not all(map(math.isfinite, bounds)):
+            raise ValueError("the buckets of a histogram ascend, and there is at least one")
+        self._namespace = namespace
+        if bounds != self._bounds:
+            self._bounds = bounds
+            for series in self._series.values():
+                series.counts, series.seconds = [0] * (len(bounds) + 1), 0.0
+
+    def started(self) -> None:
+        """An exchange has begun."""
+        self.in_flight += 1
+
+    def finished(self, route: RouteFacts, method: str, status: int, seconds: float) -> None:
+        """An exchange is over. `status` is what the client got; `seconds` from head to last byte."""
+        self.in_flight -= 1
+        series = self._series.get((route.template, method)) or self._other_series(route.template, method)
+        series.counts[bisect_left(self._bounds, seconds)] += 1
+        series.seconds += seconds
+        try:
+            series.statuses[status] += 1
+        except KeyError:
+            status = status if 100 <= status <= 599 else 0
+            series.statuses[status] = series.statuses.get(status, 0) + 1
+
+    def refused(self, route: str, reason: str, mode: str) -> None:
+        """A refusal by us, or a failure that we answered; in `shadow` what would have been one."""
+        _count(self._refusals, (route or "none", reason, mode), ("other", "other", mode))
+
+    def attempted(self, upstream: str, outcome: int | str) -> None:
+        """A call of `upstream` is over: with a status, or a word for how it failed."""
+        try:
+            self._attempts[upstream, outcome] += 1
+        except KeyError:
+            if isinstance(outcome, int) and not 100 <= outcome <= 599:
+                outcome = "other"
+            _count(self._attempts, (upstream, outcome), ("other", "other"))
+
+    def loaded(self, revision: str, at: float) -> None:
+        """The policy files with hash `revision` are live since `at` (seconds since the epoch)."""
+        self._revision, self._loaded, self._loaded_at = revision, True, at
+
+    def load_failed(self, at: float) -> None:
+        """The policy files were refused at `at`; those before stay."""
+        self._loaded, self._loaded_at = False, at
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """All of it and its content type: OpenMetrics where `accept` asks for it, else plain text."""
+        wanted = _OPEN_METRICS if _OPEN_METRICS in accept else ""
+        encode, content_type = choose_encoder(wanted)
+        return encode(self._registry), content_type
+
+    def collect(self) -> Iterator[Metric]:
+        """For prometheus_client, at a scrape."""
+        yield from self._http_families()
+        yield from self._decision_families()
+        yield from self._own_families()
+
+    def _http_families(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            self._name("http_requests"), "Exchanges by final status.", labels=("method", "endpoint", "status")
+        )
+        durations = HistogramMetricFamily(
+            self._name("http_request_duration_seconds"),
+            "From a request's head to the last byte of its response.",
+            labels=("method", "endpoint"),
+        )
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
+        for (endpoint, method), series in self._series.items():
+            for status, count in series.statuses.items():
+                requests.add_metric((method, endpoint, str(status or "other")), count)
+            counts = zip(bounds, accumulate(series.counts), strict=True)
+            durations.add_metric((method, endpoint), list(counts), series.seconds)
+        yield requests
+        yield durations
+        yield GaugeMetricFamily(
+            self._name("http_requests_in_flight"), "Exchanges that are not over.", self.in_flight
+        )
+
+    def _decision_families(self) -> Iterator[Metric]:
+        refusals = CounterMetricFamily(
+            self._name("refusals"),
+            "Exchanges that were refused, or failed and were answered here; in shadow, would have been.",
+            labels=("route", "reason", "mode"),
+        )
+        for refusal, count in self._refusals.items():
+            refusals.add_metric(refusal, count)
+        attempts = CounterMetricFamily(
+            self._name("upstream_attempts"),
+            "Calls of an upstream by status, or by the reason of their failure.",
+            labels=("upstream", "outcome"),
+        )
+        for attempt, count in self._attempts.items():
+            attempts.add_metric([attempt[0], str(attempt[1])], count)
+        yield refusals
+        yield attempts
+
+    def _own_families(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            self._name("config_last_reload_success"),
+            "1 where the policy files of now are live.",
+            self._loaded,
+        )
+        yield GaugeMetricFamily(
+            self._name("config_last_reload_timestamp_seconds"),
+            "When the policy files were loaded, or refused, last.",
+            self._loaded_at,
+        )
+        revision = InfoMetricFamily(self._name("config"), "Hash of the policy files that are live.")
+        revision.add_metric((), {"hash": self._revision})
+        yield revision
+        yield CounterMetricFamily(
+            self._name("access_log_dropped"),
+            "Lines that the access log lost, since they could not be written.",
+            self._log_dropped(),
+        )
+
+    def _name(self, name: str) -> str:
+        return f"{self._namespace}_{name}"
+
+    def _other_series(self, endpoint: str, method: str) -> _Series:
+        key = (endpoint or "none", method if method in METHODS else "other")
+        series = self._series.get(key)
+        if series is None and len(self._series) >= MOST_SERIES:
+            key = ("other", "other")
+            series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = _Series(len(self._bounds))
+        return series
+
+
+def _count(counts: dict[K, int], key: K, rest: K) -> None:
+    if key not in counts and len(counts) >= MOST_SERIES:
+        key = rest
+    counts[key] = counts.get(key, 0) + 1

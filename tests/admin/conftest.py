@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from proxy.admin.running import Details, LastReload
+from proxy.admin.site import serve
+from proxy.errors import ConfigError
+from proxy.telemetry.decisions import Decisions
+from proxy.telemetry.metrics import Metrics
+
+
+class FakeRunning:
+    """A proxy that says what the test wants."""
+
+    def __init__(self) -> None:
+        self.decisions = Decisions()
+        self.is_live = True
+        self.readiness = (True, "")
+        self.last_reload = LastReload(ok=True, at=1_700_000_000.0)
+        self.reloads: list[str | ConfigError] = []
+        self._metrics = Metrics()
+
+    def live(self) -> bool:
+        return self.is_live
+
+    def ready(self) -> tuple[bool, str]:
+        return self.readiness
+
+    def details(self) -> Details:
+        return Details(
+            version="1.2.3",
+            revision="5f3a",
+            live_since=1_700_000_000.0,
+            uptime=12.3456,
+            last_reload=self.last_reload,
+            draining=False,
+            in_flight=3,
+            access_log_error="Broken pipe",
+            upstreams={"app": {"open": 2, "idle": 1}},
+        )
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        return self._metrics.render(accept)
+
+    def routes(self) -> Sequence[Mapping[str, object]]:
+        return [{"name": "tickets", "path": "/tickets/{id}", "upstream": "app"}]
+
+    async def reload(self) -> str:
+        result = self.reloads.pop(0)
+        if isinstance(result, ConfigError):
+            raise result
+        return result
+
+
+class Client:
+    """Speaks to one port; each answer whole, as (status, headers, body)."""
+
+    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+        self._session = session
+        self.port = port
+
+    async def __call__(self, method: str, path: str, **options: Any) -> tuple[int, Mapping[str, str], bytes]:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with self._session.request(method, url, **options) as response:
+            return response.status, response.headers, await response.read()
+
+    async def json(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        options.setdefault("headers", {})
+        async with self._session.request(
+            method, f"http://127.0.0.1:{self.port}{path}", **options
+        ) as response:
+            return response.status, await response.json(content_type=None)
+
+
+@pytest.fixture
+def running() -> FakeRunning:
+    return FakeRunning()
+
+
+Connect = Callable[[web.Application], Awaitable[Client]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Serve an application on a loopback port and give a client of it."""
+    runners = []
+    async with aiohttp.ClientSession() as session:
+
+        async def start(app: web.Application) -> Client:
+            runner = await serve(app, "127.0.0.1", 0)
+            runners.append(runner)
+            return Client(session, runner.addresses[0][1])
+
+        yield start
+    for runner in runners:
+        await runner.cleanup()

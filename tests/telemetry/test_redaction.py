@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.telemetry.redaction import masked_query
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token", "access_token", "id-token", "accessToken", "csrftoken", "secret", "client_secret",
+        "password", "passwd", "passphrase", "pwd", "credential", "X-Amz-Credential", "signature",
+        "X-Amz-Signature", "sig", "session", "sessionid", "PHPSESSION", "sid", "jwt", "bearer", "hmac",
+        "key", "api_key", "apikey", "apiKey", "auth", "oauth_verifier", "Authorization", "code", "pin",
+        "otp", "pass", "user[token]", "access%5Ftoken", "%74oken", "to%6ben",
+    ],
+)  # fmt: skip
+def test_the_value_of_a_secret_name_is_masked(name: str) -> None:
+    assert f"a=1&{name}=***&b=2" == masked_query(f"a=1&{name}=hunter2&b=2")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("page=2&size=30", id="plain names"),
+        pytest.param("author=ann&authors=bob", id="an author is no authority"),
+        pytest.param("country_codes=de&keyword=x&shipping=1&side=left", id="words that only begin alike"),
+        pytest.param("q=the+secret+garden", id="a secret word in a value"),
+        pytest.param("q=100%25&r=%C3%A9;s=1", id="escapes, as they came"),
+        pytest.param("flag&=x&a=b=c&&", id="odd pairs"),
+        pytest.param("q=eyJ", id="what only begins like a JWT"),
+    ],
+)
+def test_everything_else_stays_byte_for_byte(query: str) -> None:
+    assert query == masked_query(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "masked"),
+    [
+        pytest.param("token=a=b&x=1", "token=***&x=1", id="a value with an equals sign"),
+        pytest.param("x=1;token=abc;y=2", "x=1;token=***;y=2", id="semicolons between pairs"),
+        pytest.param("token=a&token=b", "token=***&token=***", id="twice"),
+        pytest.param("token=", "token=***", id="an empty one"),
+        pytest.param(f"next={JWT}", "next=***", id="a JWT under a harmless name"),
+        pytest.param(f"next=%2F&x=pre{JWT}", "next=%2F&x=***", id="a JWT inside a value"),
+    ],
+)
+def test_all_of_a_secret_goes(query: str, masked: str) -> None:
+    assert masked == masked_query(query)
+
+
+@given(
+    before=st.text("ab=&;%2 +.é\udcff", max_size=20),
+    secret=st.text("XYZ=%.é\udcff", min_size=1),
+    after=st.text("ab=&", max_size=9),
+)
+def test_no_part_of_a_secret_shows_whatever_stands_around_it(before: str, secret: str, after: str) -> None:
+    masked = masked_query(f"{before}&password={secret}&{after}")
+
+    assert f"{before}&password=***&{after}" == masked
