@@ -1,0 +1,215 @@
+"""A configuration -> policies that are built, pipelines, and where the upstreams are.
+
+All that can fail fails here, before anything of the old revision is touched. Every
+problem is reported, at its place in the files.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from proxy.clock import Clock
+from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
+from proxy.config.model import JsonTemplate, TextTemplate, UpstreamConfig, UpstreamTlsConfig
+from proxy.config.nodes import Node
+from proxy.config.typed import located
+from proxy.errors import ConfigError, Problem
+from proxy.exchange import RouteFacts
+from proxy.pipeline import Pipeline, compile_pipeline
+from proxy.policies import PIPELINE_ORDER
+from proxy.policies.admission.size_limit import SizeLimitConfig
+from proxy.policy import Hooks, Services, Shared
+from proxy.problem import ProblemWriter, Template
+from proxy.router import Entry, Match
+from proxy.router.rules import Rule
+from proxy.shadow import for_share, in_shadow
+from proxy.stores.protocol import Store
+from proxy.wire.carrier import forward
+from proxy.wire.pool import Address
+from proxy.wire.serving import HeadCaps
+
+_AROUND_TARGET = 64
+"""Method, version and spaces of a request line."""
+_SYSTEM_TLS = UpstreamTlsConfig()
+
+KINDS = {kind.name: kind for kind in PIPELINE_ORDER}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What outlives a revision and is handed to its policies."""
+
+    clock: Clock
+    random: Random
+    store: Store
+    state: Shared
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRoute:
+    """A route without its connections."""
+
+    facts: RouteFacts
+    pipeline: Pipeline
+    upstream: str
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A revision, ready to be given connections."""
+
+    configuration: Configuration
+    routes: tuple[PlannedRoute, ...]
+    no_route: Pipeline
+    addresses: Mapping[str, Address]
+
+
+def compile_plan(configuration: Configuration, parts: Parts) -> Plan:
+    """Raises ConfigError with every problem that only shows when the parts are built."""
+    compiler = _Compiler(configuration, parts)
+    plan = compiler.plan()
+    if compiler.problems:
+        # A policy that stands in `defaults` is built for each route, and wrong in one place.
+        problems = dict.fromkeys(compiler.problems)
+        raise ConfigError(sorted(problems, key=lambda each: (each.file, each.line, each.column)))
+    return plan
+
+
+class _Compiler:
+    def __init__(self, configuration: Configuration, parts: Parts) -> None:
+        self._configuration = configuration
+        self._parts = parts
+        self._built: dict[tuple[str, int], Hooks] = {}
+        self.problems: list[Problem] = []
+
+    def plan(self) -> Plan:
+        configuration = self._configuration
+        problems = ProblemWriter(
+            expose_detail=configuration.errors.expose_detail, templates=dict(self._templates())
+        )
+        routes = tuple(self._route(route, problems) for route in configuration.routes)
+        no_route = compile_pipeline(self._hooks(configuration.no_route), forward, problems.render)
+        addresses = {name: self._address(name, up) for name, up in configuration.upstreams.items()}
+        return Plan(configuration, routes, no_route, addresses)
+
+    def _route(self, route: RouteConfig, problems: ProblemWriter) -> PlannedRoute:
+        stated = route.match
+        match = Match(
+            stated.path,
+            frozenset(stated.methods),
+            tuple(stated.hosts),
+            tuple(stated.headers.items()),
+            tuple(stated.query.items()),
+        )
+        try:
+            Rule(Entry(match, None), 0)
+        except ValueError as error:
+            self._wrong(route.node, str(error), "match")
+        return PlannedRoute(
+            RouteFacts(route.name, stated.path, {policy.kind: policy.place for policy in route.policies}),
+            compile_pipeline(self._hooks(route.policies), forward, problems.render),
+            route.upstream,
+            match,
+        )
+
+    def _hooks(self, policies: Iterable[PolicyInstance]) -> list[Hooks]:
+        """Policies with the same name and settings are one, on however many routes they stand."""
+        hooks = []
+        for policy in policies:
+            key = (policy.state_name, id(policy.config))
+            if key not in self._built:
+                try:
+                    self._built[key] = self._in_mode(policy)
+                except ValueError as error:
+                    self._wrong(policy.node, str(error))
+                    self._built[key] = Hooks()
+            hooks.append(self._built[key])
+        return hooks
+
+    def _in_mode(self, policy: PolicyInstance) -> Hooks:
+        mode = policy.mode
+        if mode == "enforce":
+            return self._build(policy, policy.state_name)
+        shadowed = in_shadow(policy.kind, self._build(policy, f"{policy.state_name}?shadow"))
+        if mode == "shadow":
+            return shadowed
+        return for_share(policy.state_name, mode.share, self._build(policy, policy.state_name), shadowed)
+
+    def _build(self, policy: PolicyInstance, name: str) -> Hooks:
+        parts = self._parts
+        services = Services(parts.clock, parts.random, parts.store, parts.state, name)
+        return Hooks.of(KINDS[policy.kind].build(policy.config, services))
+
+    def _templates(self) -> Iterable[tuple[str, Template]]:
+        for reason, template in self._configuration.errors.templates.items():
+            try:
+                yield reason, _template(template)
+            except ValueError as error:
+                self._wrong(self._configuration.sections["errors"], str(error), f"templates.{reason}")
+
+    def _address(self, name: str, upstream: UpstreamConfig) -> Address:
+        url = upstream.url
+        tls = self._tls_context(name, upstream.tls or _SYSTEM_TLS) if url.scheme == "https" else None
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        default_port = {"http": 80, "https": 443}.get(url.scheme)
+        return Address(
+            authority=(host if url.port == default_port else f"{host}:{url.port}") if host else "localhost",
+            host=url.host,
+            port=url.port,
+            unix=url.socket,
+            tls=tls,
+            server_name=((upstream.tls and upstream.tls.server_name) or url.host) if tls else None,
+        )
+
+    def _tls_context(self, name: str, tls: UpstreamTlsConfig) -> ssl.SSLContext | None:
+        node = located(self._configuration.sections["upstreams"], name)
+        try:
+            context = ssl.create_default_context(cafile=tls.ca_file)
+        except OSError as error:
+            self._wrong(node, f"no authorities can be read: {_why(error)}; expected PEM", "tls.ca_file")
+            return None
+        context.set_alpn_protocols(["http/1.1"])
+        if not tls.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if tls.client_cert is not None:
+            try:
+                # With a password, and be it an empty one, since OpenSSL would ask the terminal for one.
+                context.load_cert_chain(tls.client_cert.cert_file, tls.client_cert.key_file, password="")
+            except OSError as error:
+                message = f"cannot be used: {_why(error)}; expected a chain and its key in PEM, no password"
+                self._wrong(node, message, "tls.client_cert")
+        return context
+
+    def _wrong(self, node: Node, message: str, path: str = "") -> None:
+        self.problems.append(self._configuration.problem(node, message, path))
+
+
+def _template(template: JsonTemplate | TextTemplate) -> Template:
+    if isinstance(template, JsonTemplate):
+        return Template.of_json(template.json, template.content_type)
+    return Template.of_text(template.text, template.content_type)
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return error.reason.lower().replace("_", " ") if error.reason else "it is not PEM"
+    return error.strerror or str(error)
+
+
+def head_caps(configuration: Configuration) -> HeadCaps:
+    """The wire's caps, raised to the largest `size_limit` so that a policy can allow more."""
+    caps = HeadCaps()
+    target, fields, headers = caps.target, caps.fields, 0
+    for policy in configuration.instances():
+        if isinstance(policy.config, SizeLimitConfig):
+            target = max(target, (policy.config.url or 0) + _AROUND_TARGET)
+            fields = max(fields, policy.config.header_count or 0)
+            headers = max(headers, policy.config.headers or 0)
+    # Lines have their colons and ends, which `headers` does not count; the first has the target.
+    head = max(caps.head, target + headers + 4 * fields + 4)
+    return HeadCaps(target, head, fields)

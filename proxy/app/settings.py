@@ -1,0 +1,24 @@
+"""What is said on the command line or in the environment, and changes only with a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one process. Sizes are bytes, times are seconds."""
+
+    policies: Path
+    listen: str = "127.0.0.1:8080"
+    status: str = "127.0.0.1:9902"
+    admin: str = "127.0.0.1:9901"
+    upstream: str | None = None
+    admin_token_file: Path | None = None
+    tls_cert_dir: Path | None = None
+    drain: float = 20.0
+    max_body: int = 10 * 2**20
+    max_buffered: int = 256 * 2**20
+    access_log: bool = True
+    allow_literal_secrets: bool = False

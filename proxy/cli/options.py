@@ -1,0 +1,64 @@
+"""Options that several commands share. Each is the same word as its environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from proxy.config.upstream_url import UpstreamUrl
+from proxy.errors import Problem
+
+
+def _upstream(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else UpstreamUrl.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+policies_option = click.option(
+    "--policies",
+    envvar="SEAWALL_POLICIES",
+    show_envvar=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A policy file, or a folder with *.yaml in it.",
+)
+
+upstream_option = click.option(
+    "--upstream",
+    envvar="SEAWALL_UPSTREAM",
+    show_envvar=True,
+    callback=_upstream,
+    metavar="URL",
+    help="Url of the upstream `app`, where the files leave it out.",
+)
+
+allow_literal_secrets_option = click.option(
+    "--allow-literal-secrets",
+    envvar="SEAWALL_ALLOW_LITERAL_SECRETS",
+    show_envvar=True,
+    is_flag=True,
+    help="Accept secrets that stand in policy files: for trying things out.",
+)
+
+format_option = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)
+
+
+def count_of(problems: int) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{problems} problem" if problems == 1 else f"{problems} problems"
+
+
+def problem_as_json(problem: Problem) -> dict[str, object]:
+    """For programs."""
+    return {name: getattr(problem, name) for name in Problem.__slots__}

@@ -1,0 +1,109 @@
+"""`seawall run`: serve."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from proxy.app.settings import Settings
+from proxy.cli.options import allow_literal_secrets_option, policies_option, upstream_option
+from proxy.config.units import Duration, Size
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class _Unit(click.ParamType[float]):
+    """A value with its unit, written as in policy files."""
+
+    def __init__(self, kind: type[Duration | Size]) -> None:
+        self._kind = kind
+        self.name = kind.__name__.lower()
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (Duration, Size)):
+            return value
+        try:
+            return self._kind.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Address(click.ParamType[str]):
+    """`host:port`, or `unix:/path` where allowed."""
+
+    name = "address"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        host, colon, port = value.rpartition(":")
+        if value.startswith("unix:/"):
+            if param is None or param.name == "listen":
+                return value
+            self.fail(f"{value!r}: only --listen takes a socket's path", param, ctx)
+        is_port = re.fullmatch(r"\d{1,5}", port, re.ASCII) and int(port) <= 65535
+        if not colon or not is_port or (":" in host and not host.startswith("[")):
+            self.fail(f"{value!r} is no address; expected host:port, such as 127.0.0.1:8080", param, ctx)
+        return value
+
+
+def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A002  # click's word
+    """An option and its environment variable, which are the same word."""
+    variable = f"SEAWALL_{name.upper().replace('-', '_')}"
+    return click.option(
+        f"--{name}", envvar=variable, show_envvar=True, show_default="default" in rest, help=help, **rest
+    )
+
+
+@click.command()
+@policies_option
+@upstream_option
+@_option("listen", "The data port: host:port, or unix:/path.", type=_Address(), default="127.0.0.1:8080")
+@_option(
+    "status",
+    "Liveness, readiness and metrics, for kubelet and Prometheus.",
+    type=_Address(),
+    default="127.0.0.1:9902",
+)
+@_option("admin", "Details, decisions and reload, for operators.", type=_Address(), default="127.0.0.1:9901")
+@_option(
+    "admin-token-file",
+    "Bearer token of the admin port; needed where that is not on loopback.",
+    type=click.Path(path_type=Path),
+)
+@_option(
+    "tls-cert-dir",
+    "https on the data port, with tls.crt and tls.key of this folder; renewed ones are taken.",
+    type=click.Path(path_type=Path),
+)
+@_option("drain", "How long requests in flight may go on after SIGTERM.", type=_Unit(Duration), default="20s")
+@_option(
+    "max-body",
+    "What a policy reads of one body where no size_limit says less.",
+    type=_Unit(Size),
+    default="10MiB",
+)
+@_option("max-buffered", "All bodies that policies hold at one time.", type=_Unit(Size), default="256MiB")
+@_option(
+    "access-log", "One JSON line for each exchange.", type=click.Choice(["stdout", "off"]), default="stdout"
+)
+@_option("log-level", "Of Seawall's own log, on stderr.", type=click.Choice(_LEVELS), default="info")
+@allow_literal_secrets_option
+def run(log_level: str, access_log: str, **options: object) -> None:
+    """Serve what the policy files say, until SIGTERM. SIGHUP reloads them."""
+    from proxy.app.process import run as serve  # noqa: PLC0415  # the other commands do without
+
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    settings = Settings(access_log=access_log == "stdout", **options)  # type: ignore[arg-type]
+    sys.exit(serve(settings))

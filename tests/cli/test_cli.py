@@ -1,0 +1,105 @@
+"""The command line as a whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from proxy import __version__, cli
+from proxy.cli import main
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_help_tells_a_newcomer_where_to_start() -> None:
+    result = invoke("--help")
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    for expected in (
+        "seawall check",
+        "seawall effective",
+        "seawall run",
+        "SEAWALL_POLICIES",
+        "Say what is wrong",
+    ):
+        assert expected in result.stdout
+
+
+def test_without_a_command_there_is_help_and_exit_code_2() -> None:
+    result = invoke()
+
+    assert (2, "", True) == (result.exit_code, result.stdout, "Commands:" in result.stderr)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert f"seawall {__version__}\n" == invoke("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["chek"], "seawall: No such command 'chek'"),
+        (["check"], "seawall: Missing argument 'PATH...'"),
+        (["schema", "--foo"], "seawall: No such option '--foo'"),
+        (["effective"], "seawall: Missing option '--policies'"),
+        (["check", ".", "--format", "xml"], "seawall: Invalid value for '--format'"),
+    ],
+    ids=["an unknown command", "a missing argument", "an unknown option", "a missing option", "a bad value"],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], line: str) -> None:
+    result = invoke(*arguments)
+
+    assert (2, "", 1) == (result.exit_code, result.stdout, result.stderr.count("\n"))
+    assert result.stderr.startswith(line)
+
+
+@pytest.mark.parametrize("command", ["check", "effective", "schema", "docs"])
+def test_every_command_has_help_of_its_own(command: str) -> None:
+    result = invoke(command, "--help")
+
+    assert (0, True) == (result.exit_code, f"Usage: seawall {command}" in result.stdout)
+
+
+def test_every_command_of_the_table_is_listed_with_its_summary() -> None:
+    context = click.Context(main)
+
+    assert ["run", "check", "effective", "schema", "docs"] == main.list_commands(context)
+    assert all(entry.summary.endswith(".") for entry in cli._COMMANDS.values())
+
+
+def test_an_interrupt_ends_it_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise click.Abort
+
+    monkeypatch.setattr(click.Group, "main", interrupt)
+
+    assert 130 == invoke("check", ".").exit_code
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from proxy.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit:\n"
+        "    print(sorted({'aiohttp', 'yaml', 'msgspec', 'uvloop'} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == result.stderr
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "proxy", "check", str(tmp_path / "none")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (1, "") == (result.returncode, result.stderr)
+    assert f"{tmp_path}/none: 1 problem\n" == result.stdout.splitlines(keepends=True)[-1]
