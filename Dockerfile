@@ -1,0 +1,46 @@
+ARG PYTHON=3.13
+
+FROM python:${PYTHON}-slim AS build
+WORKDIR /src
+# The dependencies first: they change less often than the code, and are exactly what the lock file says.
+COPY requirements.lock ./
+RUN python -m venv --without-pip /opt/seawall \
+ && pip wheel --no-cache-dir --require-hashes --only-binary :all: --wheel-dir /wheels -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY proxy/ proxy/
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
+ && pip --python /opt/seawall/bin/python install --no-cache-dir --no-index --no-deps --compile /wheels/*.whl
+
+FROM python:${PYTHON}-slim
+LABEL org.opencontainers.image.title="Seawall" \
+      org.opencontainers.image.description="A sidecar reverse proxy that hardens an unmodified application by YAML policy files" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+# Nothing here installs anything, so what could is taken away.
+RUN pip uninstall --yes --root-user-action ignore pip \
+ && mkdir -p /etc/seawall/policies \
+ && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin seawall
+COPY --from=build /opt/seawall /opt/seawall
+
+# glibc's malloc returns large buffers to the kernel and fetches them again for every large body; with these it
+# keeps them. Two arenas are plenty for one busy thread. It reads them once, when the process starts.
+ENV MALLOC_ARENA_MAX=2 \
+    MALLOC_MMAP_THRESHOLD_=33554432 \
+    MALLOC_TRIM_THRESHOLD_=67108864 \
+    MALLOC_TOP_PAD_=1048576 \
+    PATH=/opt/seawall/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    SEAWALL_POLICIES=/etc/seawall/policies \
+    SEAWALL_LISTEN=0.0.0.0:8080 \
+    SEAWALL_STATUS=0.0.0.0:9902
+
+# Mount the policies here. The image has none: it would rather not start than run somebody else's.
+WORKDIR /etc/seawall
+EXPOSE 8080 9902
+USER 10001:10001
+
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["python", "-c", "import http.client as h, sys; c = h.HTTPConnection('127.0.0.1', 9902, timeout=2); c.request('GET', '/livez'); sys.exit(c.getresponse().status != 200)"]
+
+ENTRYPOINT ["seawall"]
+CMD ["run"]
