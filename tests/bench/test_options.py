@@ -1,0 +1,60 @@
+"""The options of `make bench`."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.options import parse
+from bench.rounds import Plan
+
+
+def plan(*arguments: str) -> Plan:
+    found: Plan = parse(arguments).plan
+    return found
+
+
+def names(*arguments: str) -> tuple[list[str], list[str]]:
+    found = plan(*arguments)
+    return [test.name for test in found.tests], [test.name for test in found.policy_tests]
+
+
+def test_by_default_everything_is_measured_five_times() -> None:
+    assert (["json", "headers", "post", "10k", "1m", "c1"], ["json", "headers", "post", "c1"]) == names()
+    assert (5, ("plain", "policies", "routes")) == (plan().rounds, tuple(plan().variants))
+    assert {"seawall", "nginx", "envoy", "traefik", "caddy", "haproxy", "naive"} == set(plan().peers)
+
+
+def test_tests_that_are_named_hold_for_both_variants() -> None:
+    assert (["10k", "c1"], ["10k", "c1"]) == names("--tests", "c1,10k")
+
+
+def test_seawall_is_always_there_to_be_compared() -> None:
+    assert ("seawall", "envoy") == tuple(plan("--peers", "envoy").peers)
+
+
+def test_a_default_run_is_planned_for_less_than_eight_minutes_and_a_quick_one_for_less_than_one() -> None:
+    assert (True, True) == (plan().estimate() < 480, plan("--quick").estimate() < 60)
+
+
+def test_a_quick_run_can_be_given_more() -> None:
+    assert (["1m"], ["1m"]) == names("--quick", "--tests", "1m")
+    assert (2, 7) == (plan("--quick").rounds, plan("--quick", "--rounds", "7").rounds)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--tests", "jsno"], "there is no jsno; there are json, headers"),
+        (["--peers", "envoy,squid"], "there is no squid; there are seawall"),
+        (["--variants", ""], "there is no ; there are plain, policies, routes"),
+        (["--rounds", "0"], "invalid choice: 0"),
+    ],
+    ids=["unknown test", "unknown peer", "nothing", "no round"],
+)
+def test_what_is_wrong_is_named(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(arguments)
+
+    assert (2, True) == (stopped.value.code, reason in capsys.readouterr().err)
