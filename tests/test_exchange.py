@@ -189,3 +189,19 @@ async def test_a_response_that_is_there_is_told_up_to_the_limit_and_stays(limit,
     response = Response(200, content=b"hello")
 
     assert (expected, b"hello") == (await response.body(limit), response.content)
+
+
+def test_the_wire_is_told_of_a_new_deadline_and_of_none_that_comes_later():
+    class Carrier:
+        told = 0
+
+        def bounded(self):
+            self.told += 1
+
+    asked = exchange()
+    asked.carrier = Carrier()
+
+    asked.bound_time(5.0, Rejection(504, "a.exceeded"))
+    asked.bound_time(10.0, Rejection(504, "b.exceeded"))
+
+    assert 1 == asked.carrier.told

@@ -161,7 +161,10 @@ class Attempts(Reply):
         elif "trailers" in self.head.headers.get(TE, ""):
             added += b"Connection: TE\r\nTE: trailers\r\n"
         host = b""
-        if self.exchange.send_upstream_host or HOST not in self.head.headers:
+        # Without the field there may still be one: of an absolute target, by which was routed.
+        if self.exchange.send_upstream_host or (
+            HOST not in self.head.headers and "Host" not in request.headers
+        ):
             request.headers.remove("Host")
             host = b"Host: %b\r\n" % self.route.upstream.address.authority.encode("latin-1")
         return b"%b %b HTTP/1.1\r\n%b%b%b\r\n" % (

@@ -127,7 +127,7 @@ class ClientConnection(RequestHandler):
     def eof_received(self) -> bool | None:  # type: ignore[override]
         if self._tunnel is not None:
             self._tunnel.client_ended()
-            return True
+            return not self.secure  # TLS can't be half-closed, and asyncio logs each wish for that
         return None  # such a client has left: what else would it do so for?
 
     def pause_writing(self) -> None:

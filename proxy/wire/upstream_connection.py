@@ -159,7 +159,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self.tunnel is None:
             return False
         self.tunnel.upstream_ended()
-        return True  # the other direction may go on
+        # The other direction may go on; not so in TLS, where asyncio would log the wish.
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True

@@ -40,6 +40,7 @@ class FakeTransport(asyncio.Transport):
         self.ended = False
         self.closing = False
         self.aborted = False
+        self.left = False
         self.lost = False
         """It is closed, and its protocol is about to hear of that..."""
         self.gone = False
@@ -118,12 +119,15 @@ class FakeTransport(asyncio.Transport):
 
     def send(self, data: bytes) -> None:
         """The other side sends; lost where the transport does not read, or is closed."""
-        if self.reading and not self.closing:
+        if self.reading and not self.closing and not self.left:
             self.protocol.data_received(data)
 
     def leave(self) -> None:
-        """The other side closes."""
-        if not self.closing and not self.protocol.eof_received():
+        """The other side sends no more."""
+        if self.closing or self.left:
+            return
+        self.left = True
+        if not self.protocol.eof_received():
             self.close()
 
     def end(self) -> None:
@@ -145,9 +149,11 @@ class BarePool(Pool):
     stand_in: socket.socket
 
     def _connect(self, limit: float) -> None:
-        self._loop.call_soon(self._open_at_once)
+        opening: Any = object()
+        self._opening.add(opening)
+        self._loop.call_soon(self._open_at_once, opening)
 
-    def _open_at_once(self) -> None:
+    def _open_at_once(self, opening: Any) -> None:
         connection = self._new()
         transport = FakeTransport(self._loop, "192.0.2.80", self.stand_in)
         transport.protocol = connection
@@ -155,6 +161,8 @@ class BarePool(Pool):
         self.made.append(transport)
         self._open.add(connection)
         self.release(connection)
+        self._opening.discard(opening)
+        self._fill_places()
 
 
 class Bare:

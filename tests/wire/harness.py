@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 
@@ -40,7 +40,7 @@ class SteppedClock(SystemClock):
     def __init__(self) -> None:
         self.stepped = 0.0
 
-    def monotonic(self) -> float:  # type: ignore[override]
+    def monotonic(self) -> float:
         return time.monotonic() + self.stepped
 
 
@@ -50,7 +50,8 @@ class Records:
 
     outcomes: list[Outcome] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
-    attempts: list[tuple[int | None, Exception | None]] = field(default_factory=list)
+    attempts: list[tuple[int | None, Any]] = field(default_factory=list)
+    """Status and error of each."""
     in_flight: int = 0
 
     def started(self, exchange: Exchange) -> None:
@@ -91,7 +92,13 @@ class Running:
     @property
     def clients(self) -> list[ClientConnection]:
         """Connections of clients."""
-        return list(self.server.connections)
+        return [client for client in self.server.connections if isinstance(client, ClientConnection)]
+
+    @property
+    def upstream_paused(self) -> bool:
+        """Some upstream is not read from, since the client can't take more."""
+        ends = [connection.transport for connection in self.upstream_connections]
+        return any(end is not None and not end.is_reading() for end in ends)
 
     async def connect(self) -> Peer:
         peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port))
@@ -168,6 +175,18 @@ class Peer:
         async with asyncio.timeout(PATIENCE):
             await self.writer.drain()
 
+    def read_ahead(self, size: int) -> None:
+        """How much the test's own end takes before it is asked to: a head, at most, has this size."""
+        vars(self.reader)["_limit"] = size
+
+    def stop_reading(self) -> None:
+        """From now on nothing is taken, not even by the kernel once its buffers are full."""
+        cast(asyncio.Transport, self.writer.transport).pause_reading()
+
+    def read_on(self) -> None:
+        """Take things again."""
+        cast(asyncio.Transport, self.writer.transport).resume_reading()
+
     def end(self) -> None:
         """Nothing more will be sent."""
         self.writer.write_eof()
@@ -182,7 +201,7 @@ class Peer:
 class RawUpstream:
     """An upstream that is scripted in bytes: `serve` gets each connection."""
 
-    def __init__(self, serve: Callable[[Peer], Awaitable[None]]) -> None:
+    def __init__(self, serve: Callable[[Peer], Awaitable[object]]) -> None:
         self._serve = serve
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -192,7 +211,8 @@ class RawUpstream:
     @property
     def port(self) -> int:
         assert self._server is not None
-        return self._server.sockets[0].getsockname()[1]
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)

@@ -10,6 +10,8 @@ import pytest
 
 from proxy.errors import Rejection
 from proxy.exchange import AttemptLimits, Exchange, Forward, Outcome, Response
+from proxy.wire.client import ClientConnection
+from proxy.wire.upstream_connection import UpstreamConnection
 from tests.wire.harness import Peer, Running
 
 GET = b"GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n"
@@ -122,7 +124,7 @@ def received(running: Running) -> int:
 
 def held_by_proxy(running: Running) -> int:
     """Bytes in the proxy's own memory: what it could not write yet."""
-    ends = [*running.clients, *running.upstream_connections]
+    ends: list[ClientConnection | UpstreamConnection] = [*running.clients, *running.upstream_connections]
     return sum(end.transport.get_write_buffer_size() for end in ends if end.transport is not None)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from proxy.errors import UpstreamError
-from proxy.exchange import Attempt, Exchange, Response
+from proxy.exchange import Attempt, Exchange, Forward, Response
 from proxy.headers import Headers
 from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import GET, OK, Limits, Passes, answers_half, refusal, waits
@@ -17,7 +16,7 @@ from tests.wire.probes import GET, OK, Limits, Passes, answers_half, refusal, wa
 @BOTH_LOOPS
 async def test_a_policy_may_answer_without_calling() -> None:
     class Answers:
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             return Response(203, Headers([(b"A", b"b")]), b"from here")
 
     async with RawUpstream(Echo()) as upstream, wire(upstream.port, Answers()) as running:
@@ -42,7 +41,7 @@ class Retries:
         self.reads_body = reads_body
         self.attempts: list[Attempt] = []
 
-    async def around(self, exchange: Exchange, forward: Any) -> Response:
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
         if self.reads_body:
             await exchange.body()
         try:
@@ -146,7 +145,7 @@ async def test_between_two_calls_a_policy_may_take_its_time() -> None:
         backing_off = asyncio.Event()
         go_on = asyncio.Event()
 
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             try:
                 return await forward(exchange)
             except UpstreamError:
@@ -185,7 +184,7 @@ async def test_between_two_calls_a_policy_may_take_its_time() -> None:
 
 async def test_a_policy_that_stops_waiting_for_a_call_ends_it() -> None:
     class Impatient:
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             calling = asyncio.ensure_future(forward(exchange))
             await until(lambda: waits(running))
             calling.cancel()
@@ -236,7 +235,7 @@ async def test_head_passes_a_policy_that_waits(answer: bytes, expected: bytes) -
 
 async def test_a_policy_may_replace_an_answer_that_is_still_coming() -> None:
     class Masks:
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             await forward(exchange)
             return Response(200, content=b"masked")
 

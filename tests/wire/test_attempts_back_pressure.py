@@ -44,7 +44,7 @@ async def test_a_client_that_does_not_read_slows_the_upstream(policies: Any, len
         peer = await running.connect()
         peer.send(GET)
         await peer.head()
-        await until(lambda: any(not c.transport.is_reading() for c in running.upstream_connections))
+        await until(lambda: running.upstream_paused)
         await still(lambda: flood.sent)
         sent, held = flood.sent, held_by_proxy(running)
         for _ in range(sent // len(BLOCK)):
@@ -66,9 +66,9 @@ async def test_an_upstream_that_does_not_read_slows_the_client(policies: Any, fr
     async def serve(peer: Peer) -> None:
         nonlocal read
         await peer.head()
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         await go_on.wait()
-        peer.writer.transport.resume_reading()
+        peer.read_on()
         while piece := await peer.reader.read(MiB):
             read += len(piece)
 
@@ -145,7 +145,7 @@ async def test_a_client_that_pipelines_and_never_reads_does_not_fill_the_memory(
     requests = 1000
     async with RawUpstream(serve) as upstream, wire(upstream.port) as running:
         peer = await running.connect()
-        peer.reader._limit = 1024  # so that the test's own end does not read ahead
+        peer.read_ahead(1024)  # so that the test's own end does not read ahead
         peer.send(GET * requests)
         await until(lambda: any(c.write_paused for c in running.clients))
         await still(lambda: asked)
@@ -177,7 +177,7 @@ async def test_a_client_that_never_reads_its_last_answer_is_cut_off() -> None:
         wire(upstream.port, settings=WireSettings(body_idle=0.01)) as running,
     ):
         peer = await running.connect()
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         peer.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         await until(lambda: bool(running.clients) and running.clients[0].write_paused)
         await still(lambda: running.records.in_flight)

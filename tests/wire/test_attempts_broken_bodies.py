@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from proxy.exchange import Exchange, Response
+from proxy.exchange import Exchange, Forward, Response
 from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, once, until, wire
 from tests.wire.probes import GET
 
@@ -155,7 +154,7 @@ class ReadsAnswer:
         self.limit = limit
         self.read: list[bytes | None] = []
 
-    async def around(self, exchange: Exchange, forward: Any) -> Response:
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
         response = await forward(exchange)
         self.read.append(await response.body(self.limit))
         return response

@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from proxy.errors import Rejection
-from proxy.exchange import Attempt, Exchange, Response
+from proxy.exchange import Attempt, Exchange, Forward, Response
 from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
 
 pytestmark = BOTH_LOOPS
@@ -24,7 +24,7 @@ SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: e
 class Passes:
     """A policy that waits, and lets everything through."""
 
-    async def around(self, exchange: Exchange, forward: Any) -> Response:
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
         return await forward(exchange)
 
 
@@ -247,7 +247,7 @@ async def test_policies_see_a_switch_as_a_response_and_a_good_attempt(policies: 
 
 async def test_a_policy_may_answer_something_else_after_a_switch() -> None:
     class Denies:
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             await forward(exchange)
             raise Rejection(403, "test.denied")
 
@@ -268,7 +268,7 @@ async def test_an_upstream_that_leaves_while_a_policy_ponders_its_switch_is_answ
         go_on = asyncio.Event()
         pondering = asyncio.Event()
 
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             response = await forward(exchange)
             self.pondering.set()
             await self.go_on.wait()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from proxy.errors import Rejection
-from proxy.exchange import Exchange, Response
+from proxy.exchange import Exchange, Forward, Response
 from proxy.router import Match
 from tests.wire.harness import Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import GET, Permits, Reads, received, refusal, says_nothing, waits
@@ -115,7 +114,7 @@ async def test_a_bug_in_a_policy_is_answered_500_and_nothing_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Buggy:
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             raise RuntimeError("secret")
 
     async with RawUpstream(Echo()) as upstream, wire(upstream.port, Buggy()) as running:
@@ -134,7 +133,7 @@ async def test_a_bug_that_leaves_no_answer_ends_the_connection_and_the_exchange(
     fails: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Buggy:
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             if fails == "a response that is none":
                 return Response(200, content="no bytes")  # type: ignore[arg-type]
             lost = asyncio.get_running_loop().create_future()

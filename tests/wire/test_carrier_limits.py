@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from proxy.exchange import Exchange, Response
 from proxy.wire.serving import WireSettings
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, until, wire
+from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import GET, WAYS, Limits, Reads, received, refusal, says_nothing, send_on, waits
 
 
@@ -105,12 +106,16 @@ async def test_a_body_that_a_policy_reads_may_take_long_as_long_as_it_moves() ->
         peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
         for number in range(10):
             peer.send(b"x")
-            await until(lambda wanted=number + 1: received(running) >= wanted)
+            await until(partial(_has_received, running, number + 1))
             running.advance(4.0)
         head, _ = await peer.message()
         peer.close()
 
     assert head.startswith(b"HTTP/1.1 200 ")
+
+
+def _has_received(running: Running, size: int) -> bool:
+    return received(running) >= size
 
 
 async def test_once_a_policy_has_the_body_it_may_take_its_time() -> None:
@@ -142,7 +147,7 @@ async def test_an_upstream_that_stops_reading_is_cut_off() -> None:
     stalled = asyncio.Event()
 
     async def serve(peer: Peer) -> None:
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         await stalled.wait()
 
     async with RawUpstream(serve) as upstream, wire(upstream.port, Limits(idle=5.0)) as running:
@@ -275,7 +280,7 @@ async def test_a_client_that_does_not_read_the_answer_is_cut_off_and_it_is_not_t
 
     async with RawUpstream(serve) as upstream, wire(upstream.port, Limits(idle=5.0)) as running:
         peer = await running.connect()
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         peer.send(GET)
         await until(lambda: any(client.write_paused for client in running.clients))
         running.advance(4.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_network
 
 import pytest
@@ -13,7 +14,7 @@ from proxy.exchange import Response
 from proxy.router import Match
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.serving import WireSettings
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, once, until, wire
+from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, once, until, wire
 
 pytestmark = BOTH_LOOPS
 
@@ -82,7 +83,7 @@ async def test_a_head_that_comes_too_slowly_is_answered_408() -> None:
         peer = await running.connect()
         for piece in (b"GET /a HT", b"TP/1.1\r\n", b"Host:"):
             peer.send(piece)
-            await until(lambda wanted=piece: any(c._kept.endswith(wanted) for c in running.clients))
+            await until(partial(_kept, running, piece))
             running.advance(2.0)
         head, body = await peer.message()
         closed = await peer.closed()
@@ -90,6 +91,10 @@ async def test_a_head_that_comes_too_slowly_is_answered_408() -> None:
     assert head.startswith(b"HTTP/1.1 408 ")
     assert "request.timeout" == json.loads(body)["reason"]
     assert closed
+
+
+def _kept(running: Running, end: bytes) -> bool:
+    return any(client._kept.endswith(end) for client in running.clients)
 
 
 async def test_a_connection_that_is_idle_for_too_long_is_closed() -> None:
@@ -227,7 +232,7 @@ async def test_a_client_that_never_reads_what_was_answered_is_cut_off() -> None:
         wire(upstream.port, settings=settings) as running,
     ):
         peer = await running.connect()
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         peer.send(GET * 500)
         await until(lambda: any(client.write_paused for client in running.clients))
         await running.settled()
@@ -267,10 +272,10 @@ async def test_a_slow_reader_gets_every_answer(size: int, count: int) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size)
     async with RawUpstream(Echo(answer=answer)) as upstream, wire(upstream.port) as running:
         peer = await running.connect()
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         peer.send(GET * count)
         await until(lambda: bool(running.clients) and running.clients[0].write_paused)
-        peer.writer.transport.resume_reading()
+        peer.read_on()
         bodies = [len((await peer.message())[1]) for _ in range(count)]
         peer.close()
 

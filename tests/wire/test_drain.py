@@ -168,7 +168,7 @@ async def test_a_client_that_does_not_read_its_answer_cannot_hold_up_the_end() -
 
     async with RawUpstream(serve) as upstream, wire(upstream.port, drain=0.02) as running:
         peer = await running.connect()
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         peer.send(GET)
         await until(lambda: bool(running.clients) and running.clients[0].write_paused)
         async with draining(running):

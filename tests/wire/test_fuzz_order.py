@@ -116,26 +116,41 @@ def loop_turns(here: Bare) -> None:
     here.settle()
 
 
+def all_of(*steps: Step) -> Step:
+    def step(here: Bare) -> None:
+        for each in steps:
+            each(here)
+
+    return step
+
+
 ONE_OF_TWO = st.integers(0, 1)
+ASKS = st.builds(client_sends, ONE_OF_TWO, st.sampled_from((*ASKED[:1] * 8, *ASKED)))
+ANSWERS = st.builds(
+    upstream_does,
+    st.sampled_from((0, 0, 1)),
+    st.sampled_from((*ANSWERED[:1] * 12, *ANSWERED)).map(lambda raw: lambda upstream: upstream.send(raw)),
+)
+HAPPENS = st.one_of(
+    st.builds(client_leaves, ONE_OF_TWO),
+    st.builds(client_reads, ONE_OF_TWO, reads=st.booleans()),
+    st.builds(upstream_does, ONE_OF_TWO, st.just(lambda upstream: upstream.leave())),
+    st.builds(upstream_does, ONE_OF_TWO, st.just(lambda upstream: setattr(upstream, "stuck", True))),
+    st.builds(upstream_does, ONE_OF_TWO, st.just(lambda upstream: upstream.unstick())),
+    st.builds(time_passes, st.sampled_from((0.5, 2.5, 31.0, 61.0, 76.0))),
+)
+TURN = st.just(loop_turns)
 STEPS = st.lists(
     st.one_of(
-        st.builds(client_sends, ONE_OF_TWO, st.sampled_from(ASKED)),
-        st.builds(client_sends, ONE_OF_TWO, st.sampled_from(ASKED)),
-        st.builds(
-            upstream_does, ONE_OF_TWO, st.sampled_from(ANSWERED).map(lambda raw: lambda up: up.send(raw))
-        ),
-        st.builds(
-            upstream_does, ONE_OF_TWO, st.sampled_from(ANSWERED).map(lambda raw: lambda up: up.send(raw))
-        ),
-        st.just(loop_turns),
-        st.builds(client_leaves, ONE_OF_TWO),
-        st.builds(client_reads, ONE_OF_TWO, reads=st.booleans()),
-        st.builds(upstream_does, ONE_OF_TWO, st.just(lambda up: up.leave())),
-        st.builds(upstream_does, ONE_OF_TWO, st.just(lambda up: setattr(up, "stuck", True))),
-        st.builds(upstream_does, ONE_OF_TWO, st.just(lambda up: up.unstick())),
-        st.builds(time_passes, st.sampled_from((0.5, 2.5, 31.0, 61.0, 76.0))),
+        ASKS,
+        ANSWERS,
+        TURN,
+        st.builds(all_of, ASKS, TURN, ANSWERS, TURN),
+        st.builds(all_of, ASKS, TURN, ANSWERS, TURN),
+        st.builds(all_of, ASKS, TURN, ANSWERS, HAPPENS, ANSWERS),
+        HAPPENS,
     ),
-    max_size=30,
+    max_size=20,
 )
 
 

@@ -345,6 +345,27 @@ async def test_what_is_behind_a_switch_of_protocols_stays_on_its_connection() ->
     assert [PLAIN + b"!"] == tunnelled
 
 
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("first", ["client", "upstream"])
+def test_one_direction_of_a_tunnel_may_end_first_where_the_connection_can_do_that(
+    first: str, secure: bool
+) -> None:
+    """TLS can't; and asyncio logs a warning each time that a protocol asks for it."""
+    with bare() as here:
+        client = here.client()
+        client.protocol.secure = secure
+        client.send(get(b"Host: a", b"Connection: upgrade", b"Upgrade: frob"))
+        here.settle()
+        upstream = here.upstreams[0]
+        upstream._extra["sslcontext"] = object() if secure else None
+        upstream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: frob\r\n\r\n")
+        here.settle()
+        one, other = (client, upstream) if first == "client" else (upstream, client)
+        kept_open = one.protocol.eof_received()
+
+    assert (not secure, True) == (kept_open, other.ended)
+
+
 LEAKY = {
     "request": (
         HttpRequestParser,

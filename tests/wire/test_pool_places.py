@@ -108,7 +108,7 @@ async def test_a_place_that_is_lost_is_opened_again_for_who_waits() -> None:
 
 async def test_a_place_is_free_again_even_where_the_upstream_never_reads_what_was_sent() -> None:
     async def never_reads(_: Script, peer: Peer) -> None:
-        peer.writer.transport.pause_reading()
+        peer.stop_reading()
         await end.wait()
 
     end = asyncio.Event()

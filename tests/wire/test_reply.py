@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import Rejection
-from proxy.exchange import Exchange, Outcome, Response
+from proxy.exchange import Exchange, Forward, Outcome, Response
 from proxy.headers import Headers
 from tests.wire.harness import Echo, Peer, RawUpstream, once, wire
 
@@ -252,7 +252,7 @@ async def test_204_from_the_upstream_loses_its_length() -> None:
 
 async def test_an_answer_that_is_no_bytes_is_a_bug_that_ends_the_connection(caplog: Any) -> None:
     class Buggy:
-        async def around(self, exchange: Exchange, forward: Any) -> Response:
+        async def around(self, exchange: Exchange, forward: Forward) -> Response:
             return Response(200, content="text")  # type: ignore[arg-type]
 
     async with RawUpstream(Echo()) as upstream, wire(upstream.port, Buggy()) as running:

@@ -117,6 +117,14 @@ async def test_an_absolute_target_stands_above_the_host(
     assert [host] == sees.hosts
 
 
+async def test_an_absolute_target_names_the_host_where_http_1_0_has_no_field_for_it() -> None:
+    sees = Sees()
+
+    played = await play(b"GET http://b/x HTTP/1.0\r\n\r\n", 1, sees)
+
+    assert (get(b"Host: b", target=b"/x"), ["b"]) == (played.seen, sees.hosts)
+
+
 def unframes(connection: bytes, *, front: Reader = sloppy.BY_THE_BOOK) -> Attack:
     """A forwarder that takes out what Connection names leaves a request without its framing."""
     raw = post(length(HIDDEN), connection, body=HIDDEN)

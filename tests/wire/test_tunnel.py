@@ -8,6 +8,7 @@ import pytest
 
 from proxy.wire.serving import WireSettings
 from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, Running, until, wire
+from tests.wire.probes import held_by_proxy
 
 pytestmark = BOTH_LOOPS
 
@@ -111,7 +112,7 @@ async def test_an_end_that_does_not_read_slows_the_other(who: str) -> None:
     async with RawUpstream(scripted) as upstream, wire(upstream.port) as running:
         client, server = await both_ends(running, scripted)
         reads, sends = (client, server) if who == "client" else (server, client)
-        reads.writer.transport.pause_reading()
+        reads.stop_reading()
         sent = 0
 
         async def send() -> None:
@@ -122,10 +123,9 @@ async def test_an_end_that_does_not_read_slows_the_other(who: str) -> None:
                 sent += len(BLOCK)
 
         sending = asyncio.create_task(send())
-        ends = [*running.clients, *running.upstream_connections]
-        await until(lambda: any(not end.transport.is_reading() for end in ends))
-        held = sum(end.transport.get_write_buffer_size() for end in ends)
-        reads.writer.transport.resume_reading()
+        await until(lambda: running.upstream_paused or any(not c._reading for c in running.clients))
+        held = held_by_proxy(running)
+        reads.read_on()
         stalled = sent
         got = 0
         async with asyncio.timeout(10):
@@ -164,7 +164,7 @@ async def test_a_tunnel_whose_upstream_never_reads_its_last_bytes_does_not_stay(
     settings = WireSettings(body_idle=0.01)
     async with RawUpstream(scripted) as upstream, wire(upstream.port, settings=settings) as running:
         client, server = await both_ends(running, scripted)
-        server.writer.transport.pause_reading()
+        server.stop_reading()
         sending = asyncio.create_task(_send_on(client))
         [connection] = running.upstream_connections
         await until(lambda: connection.write_paused)

@@ -75,7 +75,7 @@ async def test_a_head_may_be_as_large_as_is_allowed_however_it_is_cut() -> None:
 
     async with RawUpstream(serve) as upstream, wire(upstream.port) as running:
         peer = await running.connect()
-        peer.reader._limit = 2**20
+        peer.read_ahead(2**20)
         peer.send(GET)
         head, body = await peer.message()
         peer.close()
@@ -256,9 +256,9 @@ async def test_a_slow_reader_pauses_the_upstream_and_gets_everything() -> None:
     async with RawUpstream(serve) as upstream, wire(upstream.port) as running:
         peer = await running.connect()
         peer.send(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
-        peer.writer.transport.pause_reading()
-        await until(lambda: any(not c.transport.is_reading() for c in running.upstream_connections))
-        peer.writer.transport.resume_reading()
+        peer.stop_reading()
+        await until(lambda: running.upstream_paused)
+        peer.read_on()
         _, body = await peer.message()
         peer.close()
 

@@ -218,7 +218,7 @@ def _let_localhost_be_both(loop: asyncio.BaseEventLoop) -> None:
         names = ("::1", "127.0.0.1") if host == "localhost" else (host,)
         return [entry for name in names for entry in await resolve(name, port, **kwargs)]
 
-    loop.getaddrinfo = both  # type: ignore[method-assign,assignment]
+    loop.getaddrinfo = both  # type: ignore[method-assign]
 
 
 def _has_loopback(address: str) -> bool:
@@ -241,7 +241,7 @@ async def test_a_name_whose_address_changes_is_looked_up_for_each_new_connection
     async def moving(host: Any, port: Any, **_: Any) -> Any:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", now[-1]))]
 
-    loop.getaddrinfo = moving  # type: ignore[method-assign,assignment]
+    loop.getaddrinfo = moving  # type: ignore[method-assign]
     async with RawUpstream(first) as one, RawUpstream(second) as two:
         now.append(one.port)
         async with wire(0, address=Address("app.test", "app.test", 80)) as running:
@@ -284,11 +284,11 @@ async def test_host_names_the_upstream_where_a_policy_says_so() -> None:
 
 
 @contextlib.contextmanager
-def running_in_a_thread(server: socketserver.BaseServer) -> Iterator[int]:
+def running_in_a_thread(server: socketserver.TCPServer) -> Iterator[int]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield server.server_address[1]  # type: ignore[misc]
+        yield server.server_address[1]
     finally:
         server.shutdown()
         server.server_close()
