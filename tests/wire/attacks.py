@@ -38,13 +38,13 @@ def length(body: bytes) -> bytes:
 class Tape:
     """An upstream that keeps every byte and answers each request that it sees by the book."""
 
-    bytes: bytes = b""
+    received: bytes = b""
     answer: bytes = OK
 
     async def __call__(self, peer: Peer) -> None:
         answered, pending = 0, b""
         while piece := await peer.reader.read(65536):
-            self.bytes += piece
+            self.received += piece
             pending += piece
             complete = [m for m in sloppy.BY_THE_BOOK.messages(pending) if _is_complete(m)]
             peer.send(self.answer * (len(complete) - answered))
@@ -53,7 +53,7 @@ class Tape:
     @property
     def seen(self) -> bytes:
         """All of it, but for the request ids."""
-        return _ID.sub(b"", self.bytes)
+        return _ID.sub(b"", self.received)
 
 
 def _is_complete(message: bytes) -> bool:

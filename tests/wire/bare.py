@@ -41,6 +41,8 @@ class FakeTransport(asyncio.Transport):
         self.closing = False
         self.aborted = False
         self.left = False
+        self.wasted = 0
+        """Writes when it was closed already, each of which asyncio logs after the fifth."""
         self.lost = False
         """It is closed, and its protocol is about to hear of that..."""
         self.gone = False
@@ -51,6 +53,7 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.ended, "write after write_eof"
         if self.closing:
+            self.wasted += 1
             return
         self.written += data
         if self.stuck:

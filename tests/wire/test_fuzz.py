@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.exchange import Response
+from proxy.exchange import Exchange, Forward, Response
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
@@ -75,10 +75,10 @@ PARTS = (
 class Reads:
     """A policy that waits for every body, both ways."""
 
-    async def on_request(self, exchange) -> None:
+    async def on_request(self, exchange: Exchange) -> None:
         await exchange.body()
 
-    async def around(self, exchange, forward) -> Response:
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
         response: Response = await forward(exchange)
         await response.body(1000)
         return response

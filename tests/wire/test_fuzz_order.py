@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import Rejection
-from proxy.exchange import Response
+from proxy.exchange import Exchange, Forward, Response
 from tests.wire.attacks import OK, get, length, post
 from tests.wire.bare import Bare, FakeTransport, bare
 from tests.wire.test_fuzz import Reads, tell
@@ -56,7 +56,7 @@ ANSWERED = (
 class GivesUp:
     """A policy that does not wait for answers, and now and then asks twice."""
 
-    async def around(self, exchange, forward) -> Response:
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
         for _ in range(2):
             try:
                 return await asyncio.wait_for(forward(exchange), 0)
@@ -69,7 +69,7 @@ class GivesUp:
 class Breaks:
     """A policy with a bug, which comes to light after the answer."""
 
-    async def around(self, exchange, forward) -> Response:
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
         await forward(exchange)
         raise Rejection(418, "test.broken")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.exchange import Exchange
 from tests.wire import sloppy
 from tests.wire.harness import BOTH_LOOPS, RawUpstream, once, until, wire
 from tests.wire.sloppy import STATUS_LINE, Reader
@@ -20,7 +21,7 @@ FORGED = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nSet-Cookie: forged=1\r\n\r\nf
 class Waits:
     """A policy that waits, so that the exchange is carried by a task."""
 
-    async def on_request(self, exchange) -> None:
+    async def on_request(self, exchange: Exchange) -> None:
         return None
 
 

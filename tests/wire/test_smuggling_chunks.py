@@ -102,7 +102,7 @@ async def test_a_body_that_breaks_later_is_never_ended_for_the_upstream(body: by
     async with RawUpstream(tape) as upstream, wire(upstream.port) as running:
         peer = await running.connect()
         peer.send(post(CHUNKED, body=b"2\r\nok\r\n"))
-        await until(lambda: tape.bytes.endswith(b"2\r\nok\r\n"))
+        await until(lambda: tape.received.endswith(b"2\r\nok\r\n"))
         peer.send(body + HIDDEN)
         head, _ = await peer.message()
         rest = await peer.rest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import Rejection
+from proxy.exchange import Exchange
 from proxy.router import Match
 from tests.wire import sloppy
 from tests.wire.attacks import HIDDEN, OK, Tape, get, length, play, post
@@ -18,7 +19,7 @@ UPGRADE = (b"Host: a", b"Connection: upgrade")
 class Refuses:
     """A policy that refuses every request but GET /hidden."""
 
-    def on_request(self, exchange) -> None:
+    def on_request(self, exchange: Exchange) -> None:
         if exchange.request.path != "/hidden":
             raise Rejection(403, "test.refused")
 

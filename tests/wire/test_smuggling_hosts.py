@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.exchange import Exchange
 from tests.wire import sloppy
 from tests.wire.attacks import HIDDEN, Attack, get, hold, length, play, post, table
 from tests.wire.sloppy import Reader
@@ -16,7 +17,7 @@ class Sees:
         self.hosts: list[str] = []
         self.names: set[bytes] = set()
 
-    def on_request(self, exchange) -> None:
+    def on_request(self, exchange: Exchange) -> None:
         self.hosts.append(exchange.request.host)
         self.names |= {name.lower() for name, _ in exchange.request.headers}
 

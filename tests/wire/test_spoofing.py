@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.exchange import Exchange
 from tests.wire.attacks import OK, get
 from tests.wire.bare import bare
 
@@ -44,7 +45,7 @@ class Sees:
         self.facts: tuple[Any, ...] = ()
         self.request_id = ""
 
-    def on_request(self, exchange) -> None:
+    def on_request(self, exchange: Exchange) -> None:
         self.values = [exchange.request.headers.get(name) for name in self.names]
         self.facts = (exchange.client_ip, exchange.peer_ip, exchange.peer_trusted, exchange.request.secure)
         self.request_id = exchange.request_id
