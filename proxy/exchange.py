@@ -257,7 +257,7 @@ class Exchange:
         """Report what a policy in shadow would have refused."""
         if self.shadowed is None:
             self.shadowed = []
-        self.shadowed.append(rejection)
+        self.shadowed.append(rejection.with_traceback(None))  # it would lead back here
 
     def remember(self, key: ExchangeKey[T], value: T) -> None:
         """Keep `value` for the policy that owns `key`."""

@@ -58,7 +58,8 @@ class Pipeline:
 
     def refuse(self, exchange: Exchange, rejection: Rejection) -> Response:
         """The response of a refusal, or of an upstream's failure; not yet dressed."""
-        exchange.refusal = rejection
+        # Its traceback leads back to the exchange: a cycle for every refusal, and nobody reads it.
+        exchange.refusal = rejection.with_traceback(None)
         return self.render(rejection, exchange)
 
     def dress(self, exchange: Exchange, response: Response) -> None:

@@ -155,6 +155,7 @@ class Reply:
         received = 0
         if body is not None:
             body.release()
+            body.wanted = None  # it leads back here, and the collector is not to be needed
             received = body.total
         refusal = exchange.refusal
         reason = refusal.reason if refusal is not None else ""
