@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 class SeawallError(Exception):
@@ -42,16 +43,39 @@ class ConfigError(SeawallError):
         self.problems = tuple(problems)
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The smallest edit of a policy with which what refused a request would have let it pass.
+
+    What stands behind it, in the policy or on the route, has not looked at the request yet.
+    """
+
+    key: str
+    """Field of the policy, such as `burst` or `trip.consecutive_failures`."""
+    value: object
+    """As a policy file spells it, once it is text: a number, a `Size`, a `Duration`, a text."""
+    how: Literal["at_least", "add", "set"] = "at_least"
+    """A bound to raise to `value`; a list that `value`, or all of a tuple, must join; or the value itself."""
+
+    def __str__(self) -> str:
+        if self.how == "add":
+            return f"{self.value} in {self.key}"
+        return f"{self.key} {'≥' if self.how == 'at_least' else '='} {self.value}"
+
+
 class Rejection(SeawallError):
     """A request is refused; becomes a problem+json response (RFC 9457).
 
     `reason` is the stable public code and starts with the name of who refuses
     (`size_limit.body`). `detail` is a sentence that any client may read. `cause` is for
     the log and the decision only. `facts` are the numbers behind the decision: what was
-    measured and which threshold it crossed. `retry_after` is in seconds.
+    measured and which threshold it crossed. `retry_after` is in seconds. `change` is the
+    smallest edit with which the request would have passed, where there is one. `policy` is
+    the name of the policy's state (`Services.name`), where several of its kind may stand on
+    a route.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is about one thing that somebody asks of a refusal
         self,
         status: int,
         reason: str,
@@ -61,6 +85,8 @@ class Rejection(SeawallError):
         retry_after: float | None = None,
         headers: Sequence[tuple[str, str]] = (),
         facts: Mapping[str, object] | None = None,
+        change: Change | None = None,
+        policy: str = "",
     ) -> None:
         super().__init__(f"{status} {reason}: {cause or detail}")
         self.status = status
@@ -70,6 +96,8 @@ class Rejection(SeawallError):
         self.retry_after = retry_after
         self.headers = headers
         self.facts: Mapping[str, object] = facts or {}
+        self.change = change
+        self.policy = policy
 
 
 class UpstreamError(Rejection):

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from proxy.errors import Rejection
 from proxy.headers import Headers
 
@@ -25,9 +27,8 @@ class Stream(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Request:
-    """What the client sent. Policies may change `headers`; the rest is passed on as it came."""
+class Request(msgspec.Struct):
+    """What the client sent. Policies may change `headers`, and take parameters out of `target` and `query`."""
 
     method: str
     target: str
@@ -36,7 +37,7 @@ class Request:
     """Decoded and normalised, for matching; never sent anywhere."""
     query: str = ""
     """As it came, without the question mark."""
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = msgspec.field(default_factory=Headers)
     content: bytes | Stream = b""
     content_length: int | None = 0
     """As declared; None for a chunked body, whose length nobody knows yet."""
@@ -46,12 +47,11 @@ class Request:
     """The client came by https: to us, or to the trusted proxy that says so."""
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """What the client will get; once it is under way only the head can change."""
 
     status: int
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = msgspec.field(default_factory=Headers)
     content: bytes | Stream = b""
     phrase: str = ""
     """Reason phrase of the status line; the usual one where empty."""
@@ -88,8 +88,7 @@ class AttemptLimits:
     """Between two reads, or two writes, of a body."""
 
 
-@dataclass(slots=True)  # not frozen: that costs a microsecond for each
-class Attempt:
+class Attempt(msgspec.Struct):
     """One call of the upstream, after its last byte or its failure."""
 
     number: int
@@ -102,8 +101,7 @@ class Attempt:
     """Also set where the body broke off after a good head."""
 
 
-@dataclass(slots=True)  # not frozen: that costs a microsecond for each
-class Outcome:
+class Outcome(msgspec.Struct):
     """How an exchange ended. Times are of the monotonic clock."""
 
     status: int
@@ -118,14 +116,29 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """What a decision tells of one policy of the route."""
+
+    kind: str
+    name: str
+    """Of its state: `rate_limit/per_client`."""
+    mode: str
+    """As written: `enforce`, `shadow`, `disabled`, or a share such as `10%`."""
+    place: str
+    """`file:line` of what is in force."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteFacts:
     """What an exchange, its logs and its metrics need to know of the route."""
 
     name: str
     template: str
     """The path as the match spells it; the `endpoint` of metrics."""
-    places: Mapping[str, str] = field(default_factory=dict)
-    """Policy name -> `file:line` of what is in force."""
+    chain: tuple[PolicyFacts, ...] = ()
+    """Its policies in the order in which a request meets them, disabled ones too."""
+    revision: str = ""
+    """Of the policy files that it comes from."""
 
 
 NO_ROUTE = RouteFacts("", "")

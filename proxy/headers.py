@@ -1,74 +1,72 @@
 """Header fields of one message, as cheap to pass on as they are easy to change.
 
-A proxy passes most fields on untouched, so they stay the bytes that arrived, in their
-order and with their case. What policies add is encoded once: at load, where it is known
-then (`HeaderBlock`), else when it is set.
+A proxy passes most fields on untouched, so they stay the bytes that arrived: one piece, in
+their order and with their case, that is cut only where a field has to go. They are looked
+at one by one only where a policy asks. What policies add is encoded once: at load, where it
+is known then (`HeaderBlock`), else when it is set.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from functools import lru_cache
+
+import msgspec
 
 Field = tuple[bytes, bytes]
 """Name as it was written, and value; neither has surrounding white space."""
-
-
-class Index(Protocol):
-    """What a parser already knows of the received fields: a multidict, case-insensitive."""
-
-    def getall(self, name: str, default: Sequence[str], /) -> Sequence[str]:
-        """Every value of `name`, or `default`."""
-        ...
-
 
 FORWARDED = b"x-forwarded-"
 ANY_FORWARDED = b"x-forwarded-*"
 """In a set of names to drop: all that begin with `FORWARDED`, since everybody makes up another."""
 
+NO_LINES = b"\r\n"
+"""Lines of a message without fields. Lines begin with a CRLF, and each field `Name: value` ends in one."""
+
 _LINE_BREAKS = frozenset("\r\n\0")
 _NOTHING: frozenset[bytes] = frozenset()
 
-# The same few sets are joined, and asked about the same few names, for every message: a
-# look-up costs a fraction of a union, or of a conversion to lower case.
+# The same few sets are joined, and looked for, for every message: a look-up costs a fraction
+# of a union, or of compiling an expression. Policies choose these sets, peers do not.
 _unions: dict[tuple[frozenset[bytes], frozenset[bytes]], frozenset[bytes]] = {}
-_verdicts: dict[frozenset[bytes], _Verdicts] = {}
-_SETS_MAX = 128
-_NAMES_MAX = 256
-# Peers choose names, and by Connection also sets of them: what is out of the ordinary is not kept,
-# or a few MB of requests would fill a hundred times as much memory.
-_NAME_LENGTH_MAX = 64
+_finders: dict[frozenset[bytes], re.Pattern[bytes]] = {}
+_SETS_MAX = 512
 _SET_SIZE_MAX = 256
 
 
-class _Verdicts(dict[bytes, bool]):
-    """Whether a field of this name stays, as it is spelled; bounded, since peers choose names."""
-
-    def __init__(self, dropped: frozenset[bytes]) -> None:
-        super().__init__()
-        self._dropped = dropped
-
-    def __missing__(self, name: bytes) -> bool:
-        lower = name.lower()
-        stays = lower not in self._dropped
-        if stays and lower.startswith(FORWARDED):
-            stays = ANY_FORWARDED not in self._dropped
-        if len(name) <= _NAME_LENGTH_MAX:
-            if len(self) >= _NAMES_MAX:
-                self.clear()
-            self[name] = stays
-        return stays
+def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    """Finds the lines of `names`, which are lower case, in lines of lower case."""
+    finder = _finders.get(names)
+    if finder is None:
+        spelled = sorted(re.escape(name) for name in names if name != ANY_FORWARDED)
+        if ANY_FORWARDED in names:
+            spelled.append(re.escape(FORWARDED) + rb"[^:\r]*")
+        finder = re.compile(rb"\r\n(?:" + b"|".join(spelled) + rb"):")
+        if len(_finders) >= _SETS_MAX:
+            _finders.clear()
+        _finders[names] = finder
+    return finder
 
 
-def _verdicts_of(dropped: frozenset[bytes]) -> _Verdicts:
-    verdicts = _verdicts.get(dropped)
-    if verdicts is None:
-        verdicts = _Verdicts(dropped)
-        if len(dropped) <= _SET_SIZE_MAX:
-            if len(_verdicts) >= _SETS_MAX:
-                _verdicts.clear()
-            _verdicts[dropped] = verdicts
-    return verdicts
+def without(lines: bytes, lower: bytes, names: frozenset[bytes]) -> bytes:
+    """`lines` but for those of `names`; `lower` are the same lines in lower case.
+
+    An expression is compiled for each set of names: for those that we choose, not for a peer's.
+    """
+    if len(names) > _SET_SIZE_MAX:
+        return without_these(lines, names)
+    kept, at = [], 0
+    for found in _finder(names).finditer(lower):
+        kept.append(lines[at : found.start()])
+        at = lines.index(b"\r\n", found.end())
+    return b"".join((*kept, lines[at:])) if kept else lines
+
+
+def without_these(lines: bytes, names: frozenset[bytes]) -> bytes:
+    """As `without`, for names that a peer has chosen: slower, and nothing is remembered of them."""
+    kept = [line for line in lines[2:-2].split(b"\r\n") if line.partition(b":")[0].lower() not in names]
+    return b"\r\n".join((b"", *kept, b"")) if kept and lines != NO_LINES else NO_LINES
 
 
 def _union(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:
@@ -84,81 +82,134 @@ def _union(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:
     return union
 
 
+@lru_cache(1024)
+def _sought(name: str) -> tuple[bytes, bytes]:
+    """`name` in lower case, and how its line begins."""
+    lower = name.lower().encode("latin-1")
+    return lower, b"\r\n%b: " % lower
+
+
+@lru_cache(1024)
+def _encoded(name: str) -> bytes:
+    return name.encode("latin-1")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _spelled(fields: Iterable[Field]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
+
+
+def _fields(lines: bytes) -> Iterator[Field]:
+    for line in lines[2:-2].split(b"\r\n") if lines != NO_LINES else ():
+        name, _, value = line.partition(b": ")
+        yield name, value
+
+
 class HeaderBlock:
     """Fields known at load: those to set, and names to remove. Serialised once.
 
     `names` are lower case; a field that is set replaces all of its name.
     """
 
-    __slots__ = ("fields", "lines", "names")
+    __slots__ = ("fields", "lines", "names", "set_names")
 
     def __init__(self, set_: Mapping[str, str], remove: Iterable[str] = ()) -> None:
-        self.fields: tuple[Field, ...] = tuple(
-            (n.encode("latin-1"), v.encode("utf-8")) for n, v in set_.items()
-        )
-        self.lines = b"\r\n".join(b": ".join(field) for field in self.fields)
-        self.names = frozenset(
-            [name.lower() for name, _ in self.fields] + [name.lower().encode("latin-1") for name in remove]
-        )
+        self.fields: tuple[Field, ...] = tuple((n.encode("latin-1"), _bytes(v)) for n, v in set_.items())
+        self.lines = _spelled(self.fields)
+        self.set_names = frozenset([name.lower() for name, _ in self.fields])
+        self.names = self.set_names | {name.lower().encode("latin-1") for name in remove}
 
 
-class Headers:
-    """The fields of one message. Names are matched without regard to case."""
+class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each message, in C
+    """The fields of one message, `received` ones first. Names are matched without regard to case."""
 
-    __slots__ = ("_added", "_blocks", "_dropped", "_index", "_received")
-
-    def __init__(
-        self,
-        received: Sequence[Field] = (),
-        index: Index | None = None,
-        dropped: frozenset[bytes] = _NOTHING,
-    ) -> None:
-        """`dropped`: lower-case names among `received` that count as not there."""
-        self._received = received
-        self._index = index
-        self._dropped = dropped
-        self._blocks: tuple[HeaderBlock, ...] = ()
-        self._added: list[Field] = []
+    _received: Sequence[Field] = ()
+    _dropped: frozenset[bytes] = _NOTHING
+    """Lower-case names of received fields that count as not there."""
+    _arrived: bytes = b""
+    """Received fields as lines; empty where they came one by one."""
+    _lines: bytes = b""
+    """As they arrived, without what was dropped at once."""
+    _lower: bytes = b""
+    """The same in lower case, once somebody needed that."""
+    _blocks: tuple[HeaderBlock, ...] = ()
+    _added: tuple[tuple[bytes, bytes], ...] = ()
+    """Name in lower case, and the line."""
 
     def copy(self) -> Headers:
         """The same fields, to be changed apart from these."""
-        twin = Headers(self._received, self._index, self._dropped)
-        twin._blocks, twin._added = self._blocks, list(self._added)
-        return twin
+        return Headers(
+            self._received, self._dropped, self._arrived, self._lines, self._lower, self._blocks, self._added
+        )
 
     @property
     def received(self) -> Sequence[Field]:
         """The fields as they arrived, whatever was dropped or changed since."""
+        if not self._received and self._arrived:
+            self._received = tuple(_fields(self._arrived))
         return self._received
+
+    @property
+    def received_count(self) -> int:
+        """How many fields arrived."""
+        return self._arrived.count(b"\r\n") - 1 if self._arrived else len(self._received)
+
+    @property
+    def received_size(self) -> int:
+        """Bytes of all names and values that arrived."""
+        if self._arrived:
+            return len(self._arrived) - 2 - 4 * self.received_count  # each has a colon, a space and a CRLF
+        return sum([len(name) + len(value) for name, value in self._received])
 
     def get(self, name: str) -> str | None:
         """The value of `name`, several joined by a comma (RFC 9110, section 5.3), or None."""
+        wanted, line = _sought(name)
+        if not self._touched(wanted):  # the usual question, answered at once
+            lines, lower = self._both()
+            at = lower.find(line)
+            if at < 0:
+                return None
+            at += len(line)
+            end = lower.index(b"\r\n", at)
+            if lower.find(line, end) < 0:
+                return _text(lines[at:end])
         found = self.get_all(name)
         return ", ".join(found) if found else None
 
     def get_all(self, name: str) -> list[str]:
         """Every value of `name`, in order. Undecodable bytes survive as surrogates."""
-        wanted = name.lower().encode("latin-1")
-        if wanted in self._dropped or (wanted.startswith(FORWARDED) and ANY_FORWARDED in self._dropped):
-            values = []
-        elif self._index is not None:
-            values = list(self._index.getall(name, ()))
-        else:
-            values = [v.decode("utf-8", "surrogateescape") for n, v in self._received if n.lower() == wanted]
-        if self._blocks or self._added:
-            values += [
-                v.decode("utf-8", "surrogateescape") for n, v in self._overlaid() if n.lower() == wanted
-            ]
+        wanted, line = _sought(name)
+        values = []
+        dropped = self._dropped
+        if not dropped or (
+            wanted not in dropped and not (ANY_FORWARDED in dropped and wanted.startswith(FORWARDED))
+        ):
+            lines, all_lower = self._both()
+            at = all_lower.find(line)
+            while at >= 0:
+                at += len(line)
+                end = lines.index(b"\r\n", at)
+                values.append(_text(lines[at:end]))
+                at = all_lower.find(line, end)
+        for block in self._blocks:
+            if wanted in block.set_names:
+                values += [_text(value) for name, value in block.fields if name.lower() == wanted]
+        values += [_text(added[len(line) - 2 : -2]) for lower, added in self._added if lower == wanted]
         return values
 
     def __contains__(self, name: str) -> bool:
         return bool(self.get_all(name))
 
     def __iter__(self) -> Iterator[Field]:
-        stays = _verdicts_of(self._dropped)
-        for field in self._received:
-            if stays[field[0]]:
-                yield field
+        lines, lower = self._both()
+        yield from _fields(without(lines, lower, self._dropped) if self._dropped else lines)
         yield from self._overlaid()
 
     def add(self, name: str, value: str) -> None:
@@ -168,7 +219,7 @@ class Headers:
         """
         if not _LINE_BREAKS.isdisjoint(value):
             raise ValueError(f"the value of {name} has a line break or a NUL in it")
-        self._added.append((name.encode("latin-1"), value.encode("utf-8", "surrogateescape")))
+        self._added += ((_sought(name)[0], b"%b: %b\r\n" % (_encoded(name), _bytes(value))),)
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of `name` by this one."""
@@ -183,9 +234,11 @@ class Headers:
         """Take out every field whose lower-case name is in `names`."""
         self._dropped = _union(self._dropped, names)
         if self._added:
-            self._added = [field for field in self._added if field[0].lower() not in names]
-        if self._blocks:
-            self._unstamp(names)
+            self._added = tuple([added for added in self._added if added[0] not in names])
+        for block in self._blocks:
+            if not block.set_names.isdisjoint(names):
+                self._unstamp(names)
+                break
 
     def stamp(self, block: HeaderBlock) -> None:
         """Set and remove what `block` says; the same as `set` and `remove`, without the work."""
@@ -193,25 +246,61 @@ class Headers:
         self._blocks += (block,)
 
     def serialize(self) -> bytes:
-        """All fields, each ending in CRLF."""
-        stays = _verdicts_of(self._dropped)
-        lines = [b": ".join(field) for field in self._received if stays[field[0]]]
-        if self._blocks or self._added:
-            lines += [block.lines for block in self._blocks if block.lines]
-            lines += [b": ".join(field) for field in self._added]
-        return b"\r\n".join(lines) + b"\r\n" if lines else b""
+        """All fields as lines: a CRLF, and behind each field another."""
+        lines = self._lines
+        if self._dropped or not lines:
+            lines, lower = self._both()
+            if self._dropped:
+                lines = without(lines, lower, self._dropped)
+        for block in self._blocks:
+            lines += block.lines
+        for _, added in self._added:
+            lines += added
+        return lines
+
+    def _touched(self, wanted: bytes) -> bool:
+        """Something was done to fields of this name, or may have been."""
+        dropped = self._dropped
+        if dropped and (wanted in dropped or wanted.startswith(FORWARDED)):
+            return True
+        for block in self._blocks:
+            if wanted in block.set_names:
+                return True
+        for lower, _ in self._added:  # noqa: SIM110  # a generator would cost more than all the rest
+            if lower == wanted:
+                return True
+        return False
+
+    def _both(self) -> tuple[bytes, bytes]:
+        """Received fields as lines, and those in lower case."""
+        if not self._lines:
+            self._lines = NO_LINES + _spelled(self._received)
+        if not self._lower:
+            self._lower = self._lines.lower()
+        return self._lines, self._lower
 
     def _overlaid(self) -> Iterator[Field]:
         for block in self._blocks:
             yield from block.fields
-        yield from self._added
+        for _, added in self._added:
+            name, _, value = added[:-2].partition(b": ")
+            yield name, value
 
     def _unstamp(self, names: frozenset[bytes]) -> None:
         """A later change touches a stamped field: take that block apart into single fields."""
         kept = []
         for block in self._blocks:
-            if any(name.lower() in names for name, _ in block.fields):
-                self._added[:0] = [field for field in block.fields if field[0].lower() not in names]
+            if not block.set_names.isdisjoint(names):
+                apart = [(name.lower(), _spelled(((name, value),))) for name, value in block.fields]
+                self._added = (*(added for added in apart if added[0] not in names), *self._added)
             else:
                 kept.append(block)
         self._blocks = tuple(kept)
+
+
+def arrived(lines: bytes, kept: bytes, kept_lower: bytes = b"") -> Headers:
+    """The fields of a message that came as `lines`, of which `kept` are not dropped at once.
+
+    `kept_lower` are these in lower case, where the caller has that.
+    """
+    return Headers((), _NOTHING, lines, kept, kept_lower)

@@ -20,8 +20,8 @@ keyed by client data is bounded. State that must outlive a reload comes from
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -76,6 +76,8 @@ class Services:
     state: Shared
     name: str = "test"
     """Whose state it is: `rate_limit/per_client`, or `rate_limit/<route>` where defined inline."""
+    ipv6_prefix: int = 64
+    """Bits of an IPv6 address that tell one client from another (`clients.ipv6_prefix`)."""
 
     def shared(self, key: str, make: Callable[[], T]) -> T:
         """State of this policy's name that outlives a reload, by `key`; `make` makes the first."""
@@ -136,6 +138,19 @@ class Hooks:
         return cls(**{hook: getattr(policy, hook, None) for hook in cls.__slots__})
 
 
+@dataclass(slots=True)
+class Unsigned:
+    """A request of a rehearsal (`seawall test`, `seawall explain`) that is to get valid credentials."""
+
+    method: str
+    target: str
+    """Path and query, as sent."""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    now: float = 0.0
+    """Seconds since the epoch, on the rehearsal's clock."""
+
+
 C = TypeVar("C", bound=PolicyConfig)
 
 
@@ -150,6 +165,22 @@ class PolicyType(Generic[C]):
     """The field that a bare value stands for: `deadline: 30s` is `{total: 30s}`."""
     no_shadow: str = ""
     """Why `mode: shadow` and shares are refused at load, for a policy with nothing to report."""
+    one: tuple[str, ...] = ()
+    """Fields that must be the same wherever a named policy is used, since its state is shared."""
+    together: Callable[[Sequence[Any]], Policy] | None = None
+    """Makes one policy of several that are enforced on a route, where they must decide as one.
+
+    For policies whose hooks are `on_request`, a plain function, and `on_response`.
+    """
+    sign: Callable[[C, Unsigned, Mapping[str, str]], None] | None = None
+    """Give a request what this policy wants to see, in a rehearsal.
+
+    The mapping is `test_secrets.credentials` of the files: what a client shows, by id. Raises
+    ValueError, in words for the operator, where that is not enough.
+    """
+    rehearsed: Callable[[C, Mapping[str, str]], C] | None = None
+    """The same policy for a rehearsal: of each of these credentials that it knows by its hash alone,
+    the hash is that of the test's credential."""
 
 
 AnyPolicyType = PolicyType[Any]

@@ -6,10 +6,11 @@ import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import Any
+
+from msgspec.structs import replace
 
 from proxy.exchange import Exchange, Request, Response
 from proxy.headers import Headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -28,3 +29,10 @@ class PolicyConfig(Schema, frozen=True, kw_only=True):
             "or a share such as `10%`: enforced for that share of callers, shadow for the rest."
         ),
     ] = Mode("enforce")
+
+    def in_words(self) -> Sequence[str]:
+        """What its limits, waits and repetitions come to, a sentence each; nothing where the keys say it.
+
+        Such as `at most 10 at once, then one per 600ms, for each client`.
+        """
+        return ()

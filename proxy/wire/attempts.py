@@ -10,22 +10,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from proxy.errors import Rejection, UpstreamError
-from proxy.exchange import Attempt, Exchange, Response
-from proxy.headers import Headers
-from proxy.wire.aiohttp_parts import RequestHead, ResponseHead
+from proxy.exchange import Attempt, Response
+from proxy.headers import arrived
 from proxy.wire.bodies import HIGH_WATER, Body
 from proxy.wire.framing import ChunkedDecoder, Decoder, chunk, last_chunk
 from proxy.wire.head import (
-    CONNECTION,
-    HOST,
-    TE,
-    UPGRADE,
-    dropped_with,
+    ResponseHead,
     interim_head,
-    interim_headers,
+    interim_lines,
     status_line,
     switches_to,
-    upgrade_of,
 )
 from proxy.wire.reply import (
     CONNECTING,
@@ -38,55 +32,30 @@ from proxy.wire.reply import (
     WAITING,
     Reply,
 )
-from proxy.wire.serving import CompiledRoute
 from proxy.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
-    from proxy.wire.client import ClientConnection
     from proxy.wire.upstream_connection import UpstreamConnection
 
 # RFC 9110, section 9.2.2: repeating these has the same effect as sending them once.
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
 
-class Attempts(Reply):
+class Attempts(Reply, eq=False):
     """Calls the upstream, once or more often, and passes on what it answers."""
 
-    __slots__ = (
-        "_attempt_started",
-        "_awaited",
-        "_connection",
-        "_decoder",
-        "_incoming",
-        "_recovering",
-        "_switched",
-        "_task",
-        "request_sent",
-        "upgrade",
-    )
-
-    def __init__(
-        self,
-        client: ClientConnection,
-        head: RequestHead,
-        exchange: Exchange,
-        route: CompiledRoute,
-        body: Body | None,
-    ) -> None:
-        super().__init__(client, head, exchange, route, body)
-        exchange.carrier = self
-        self.request_sent = body is None
-        self.upgrade = upgrade_of(head) if head.upgrade else ""
-        """The protocols that the client asks to switch to."""
-        self._attempt_started = exchange.started
-        self._connection: UpstreamConnection | None = None
-        self._decoder: Decoder | None = None
-        self._incoming: Body | None = None
-        self._awaited: asyncio.Future[Response] | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._recovering = False
-        self._switched = "", b""
-        """The protocol that the upstream switched to, and the first bytes in it."""
+    request_sent: bool = True
+    upgrade: str = ""
+    """The protocols that the client asks to switch to."""
+    _attempt_started: float = 0.0
+    _connection: UpstreamConnection | None = None
+    _decoder: Decoder | None = None
+    _incoming: Body | None = None
+    _awaited: asyncio.Future[Response] | None = None
+    _task: asyncio.Task[None] | None = None
+    _recovering: bool = False
+    _switched: tuple[str, bytes] = ("", b"")
+    """The protocol that the upstream switched to, and the first bytes in it."""
 
     # ---- to the upstream
 
@@ -100,6 +69,7 @@ class Attempts(Reply):
             )
         exchange.upstream_status = None
         self._attempt_started = self.client.monotonic()
+        self._recovering = False
         self._awaited = self.client.loop.create_future()
         self._attempt()
         try:
@@ -112,7 +82,6 @@ class Attempts(Reply):
 
     def _attempt(self) -> None:
         self.exchange.attempts += 1
-        self._recovering = False
         connection = self.route.upstream.acquire()
         if connection is not None:
             self.connected(connection)
@@ -158,22 +127,20 @@ class Attempts(Reply):
                 added += b"Transfer-Encoding: chunked\r\n"
         if self.upgrade:
             added += b"Connection: upgrade\r\nUpgrade: %b\r\n" % self.upgrade.encode("ascii")
-        elif "trailers" in self.head.headers.get(TE, ""):
+        elif self.fields.trailers:
             added += b"Connection: TE\r\nTE: trailers\r\n"
         host = b""
         # Without the field there may still be one: of an absolute target, by which was routed.
         if self.exchange.send_upstream_host or (
-            HOST not in self.head.headers and "Host" not in request.headers
+            b"host" not in self.fields.all.special and "Host" not in request.headers
         ):
             request.headers.remove("Host")
-            host = b"Host: %b\r\n" % self.route.upstream.address.authority.encode("latin-1")
-        return b"%b %b HTTP/1.1\r\n%b%b%b\r\n" % (
-            self.method.encode("latin-1"),
-            request.target.encode("utf-8", "surrogateescape"),
-            host,
-            request.headers.serialize(),
-            added,
-        )
+            host = b"\r\nHost: %b" % self.route.upstream.address.authority.encode("latin-1")
+        line = self.line.raw
+        if request.target is not self.line.target or not self.line.modern:
+            target = request.target.encode("utf-8", "surrogateescape")
+            line = b"%b %b HTTP/1.1" % (self.method.encode("latin-1"), target)
+        return b"%b%b%b%b\r\n" % (line, host, request.headers.serialize(), added)
 
     def _next_piece(self, body: Body) -> bytes:
         """What waits of the request's body, framed for the upstream."""
@@ -253,7 +220,7 @@ class Attempts(Reply):
             attempt = Attempt(
                 number=exchange.attempts,
                 upstream=self.route.upstream.name,
-                started=self._attempt_started,
+                started=self._attempt_started or exchange.started,
                 ended=self.client.monotonic(),
                 status=exchange.upstream_status,
                 error=error,
@@ -283,25 +250,20 @@ class Attempts(Reply):
     def upstream_interim(self, head: ResponseHead) -> None:
         """100 Continue, 103 Early Hints and the like are the client's business."""
         # Thousands may come in one read: asyncio logs each that is written to a client that has gone.
-        if self.head.version >= (1, 1) and not self.head_sent and not self.client.leaving:
-            self.client.write(interim_head(head, self.client.serving.response_dropped))
+        if self.line.modern and not self.head_sent and not self.client.leaving:
+            self.client.write(interim_head(head))
 
     def upstream_head(self, head: ResponseHead, decoder: Decoder | None) -> None:
         """The response's head has arrived."""
-        self.exchange.upstream_status = head.code
-        dropped = self.client.serving.response_dropped
-        if CONNECTION in head.headers:
-            dropped = dropped_with(dropped, head.headers.getall(CONNECTION, ()))
-        response = Response(
-            head.code,
-            Headers(head.raw_headers, head.headers, dropped),
-            phrase=head.reason,
-            from_upstream=True,
-        )
+        self.exchange.upstream_status = status = head.status
         self._decoder = decoder
+        if self._task is None and not self.pipeline.response_steps and status != 204:
+            self.begin_as_it_is(status, head.line, head.kept, decoder)
+            return
+        headers = arrived(head.fields.lines, head.kept, head.kept_lower)
+        response = Response(status, headers, phrase=head.phrase, from_upstream=True)
         if self._task is None:
-            if self.pipeline.response_steps:
-                self.pipeline.dress(self.exchange, response)
+            self.pipeline.dress(self.exchange, response)
             self.begin(response, decoder)
             return
         if decoder is not None:
@@ -358,9 +320,9 @@ class Attempts(Reply):
         if connection is None or not self.request_sent or not switches_to(head, self.upgrade):
             return False
         self.exchange.upstream_status = 101
-        fields = interim_headers(head, self.client.serving.response_dropped)
-        response = Response(101, fields, phrase=head.reason, from_upstream=True)
-        self._switched = ", ".join(head.headers.getall(UPGRADE, ())), data
+        headers = arrived(head.fields.lines, interim_lines(head))
+        response = Response(101, headers, phrase=head.phrase, from_upstream=True)
+        self._switched = head.fields.value(b"upgrade"), data
         if self._task is None:
             self.pipeline.dress(self.exchange, response)
             self._switch(response)

@@ -41,10 +41,8 @@ async def forward(exchange: Exchange) -> Response:
     return await carrier.call()
 
 
-class Carrier(Attempts):
+class Carrier(Attempts, eq=False):
     """Carries one exchange between a client's connection and an upstream's."""
-
-    __slots__ = ()
 
     def start(self, data: bytes) -> None:
         """Begin; `data` is what arrived behind the head."""
@@ -104,7 +102,7 @@ class Carrier(Attempts):
         """A policy awaits the whole body: let it come."""
         request = self.exchange.request
         nothing_yet = self.body is not None and self.body.total == 0
-        if nothing_yet and self.head.version >= (1, 1) and "Expect" in request.headers:
+        if nothing_yet and self.line.modern and "Expect" in request.headers:
             # The upstream can't be asked yet, so it is ours to say (RFC 9110, section 10.1.1).
             self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.headers.remove("Expect")

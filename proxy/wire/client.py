@@ -7,17 +7,22 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import Rejection
-from proxy.wire.aiohttp_parts import (
-    HeadParser,
-    HttpProcessingError,
-    RequestHandler,
-    RequestHead,
-    request_head_parser,
-)
+from proxy.wire.aiohttp_parts import RequestHandler
 from proxy.wire.bodies import HIGH_WATER
 from proxy.wire.closing import close_when_written, reset
 from proxy.wire.framing import Decoder
-from proxy.wire.intake import check_head_so_far, open_exchange, refuse_head
+from proxy.wire.head import RequestFields
+from proxy.wire.intake import (
+    NO_FIELDS,
+    check_head_so_far,
+    open_exchange,
+    open_failed,
+    read_fields,
+    read_line,
+    refuse_head,
+    too_large,
+)
+from proxy.wire.parser import MalformedError, RequestLine
 from proxy.wire.peers import plain_address
 from proxy.wire.reply import OVER, Reply
 from proxy.wire.tunnel import Tunnel
@@ -39,10 +44,8 @@ class ClientConnection(RequestHandler):
 
     __slots__ = (
         "_carrier",
-        "_heads",
         "_kept",
         "_lingering",
-        "_peer_serving",
         "_reading",
         "_seen",
         "_server",
@@ -50,6 +53,8 @@ class ClientConnection(RequestHandler):
         "_tunnel",
         "buffers",
         "closing",
+        "last_fields",
+        "last_lines",
         "loop",
         "monotonic",
         "peer_ip",
@@ -63,8 +68,7 @@ class ClientConnection(RequestHandler):
 
     def __init__(self, server: WireServer, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
         super().__init__(server, loop=loop, keepalive_timeout=0, access_log=None, **kwargs)  # type: ignore[arg-type]
-        self._parser = None  # ours is fed heads only
-        self._heads: HeadParser = request_head_parser(loop)
+        self._parser = None
         self._server = server
         self.loop = loop
         self.monotonic = server.clock.monotonic
@@ -76,7 +80,6 @@ class ClientConnection(RequestHandler):
         self.peer_trusted = False
         self.secure = False
         self.write_paused = False
-        self._peer_serving: Serving | None = None
         self._carrier: Carrier | None = None
         self._tunnel: Tunnel | None = None
         self._kept = b""
@@ -87,6 +90,10 @@ class ClientConnection(RequestHandler):
         self._reading = True
         self.closing = False
         """No further request will be taken on this connection."""
+        self.last_lines = b""
+        """The fields of its last request..."""
+        self.last_fields: RequestFields = NO_FIELDS
+        """...and what was read in them."""
 
     @property
     def leaving(self) -> bool:
@@ -100,8 +107,10 @@ class ClientConnection(RequestHandler):
         self.closing = self._server.draining  # it may have been accepted a moment too late
         peer = transport.get_extra_info("peername")
         self.peer_ip = (plain_address(peer[0]) or "") if isinstance(peer, tuple) else ""
+        self.peer_trusted = self.serving.peers.trusts(self.peer_ip)
         self.secure = transport.get_extra_info("sslcontext") is not None
         if self._server.open_connections > self.settings.max_connections:
+            self._server.turn_away()
             self.force_close()
             return
         self.timer.set(self.monotonic() + self.settings.head_timeout)
@@ -177,24 +186,38 @@ class ClientConnection(RequestHandler):
             data = data.lstrip(b"\r\n")  # RFC 9112, section 2.2: empty lines before a request line
             if not data:
                 return
-        self.serving = self._server.serving
-        end = data.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0) + 4
-        if end < 4:
+        serving = self._server.serving
+        if serving is not self.serving:
+            self._now_served_by(serving)
+        end = data.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
+        if end < 0:
             self._wait_for_more(data, seen)
             return
-        if seen:
-            self._seen = 0
-        raw, rest = data[:end], data[end:]
-        refusal = check_head_so_far(raw, self.serving.caps)
-        if refusal is None:
-            try:
-                head: RequestHead = self._heads.feed_data(raw)[0][0][0]
-            except HttpProcessingError as error:
-                refusal = refuse_head(raw, error)
-        if refusal is None:
-            self._carry(head, raw, rest)
-        else:
+        self._seen = 0
+        try:
+            line, fields = self._read(data, end, serving)
+        except Rejection as refusal:
             self._refuse(refusal)
+        else:
+            self._carry(line, fields, data[end + 4 :])
+
+    def _read(self, data: bytes, end: int, serving: Serving) -> tuple[RequestLine, RequestFields]:
+        """The head that ends at `end`; raises Rejection."""
+        line_end = data.find(b"\r\n")
+        if line_end > serving.caps.target or end > serving.caps.head - 4:
+            raise too_large(line_end, serving.caps)
+        lines = data[line_end : end + 2]
+        try:
+            line = read_line(data[:line_end])
+            return line, self.last_fields if lines == self.last_lines else read_fields(self, lines)
+        except MalformedError as error:
+            raise refuse_head(error, data[:line_end]) from None
+
+    def _now_served_by(self, serving: Serving) -> None:
+        """Another revision is live: what was made of the last request by the one before counts no more."""
+        self.serving = serving
+        self.peer_trusted = serving.peers.trusts(self.peer_ip)
+        self.last_lines, self.last_fields = b"", NO_FIELDS
 
     def _wait_for_more(self, data: bytes, seen: int) -> None:
         refusal = check_head_so_far(data, self.serving.caps, seen)
@@ -206,14 +229,9 @@ class ClientConnection(RequestHandler):
         if not seen:
             self.timer.set(self.monotonic() + self.settings.head_timeout)
 
-    def _carry(self, head: RequestHead, raw: bytes, rest: bytes) -> None:
+    def _carry(self, line: RequestLine, fields: RequestFields, rest: bytes) -> None:
         self._request_in_progress = True  # aiohttp's shutdown waits for it
-        if head.upgrade:
-            self._heads.set_upgraded(False)
-        if self._peer_serving is not self.serving:
-            self._peer_serving = self.serving
-            self.peer_trusted = self.serving.peers.trusts(self.peer_ip)
-        carrier, answer = open_exchange(self, head, raw)
+        carrier, answer = open_exchange(self, line, fields)
         self._carrier = carrier
         if answer is None:
             carrier.start(rest)
@@ -231,8 +249,7 @@ class ClientConnection(RequestHandler):
     def _refuse(self, refusal: Rejection) -> None:
         """Framing is lost: answer once, and close."""
         self._request_in_progress = True
-        carrier = open_exchange(self, None, b"")[0]
-        self._carrier = carrier
+        self._carrier = carrier = open_failed(self)
         carrier.refuse(refusal)
 
     def exchange_done(self, reply: Reply) -> None:

@@ -1,31 +1,20 @@
-"""Heads of messages: what is checked before one is believed, and how one is written.
+"""Heads of messages: what is believed of one, and how one is written.
 
-llhttp has checked the syntax of a request's head strictly; what it leaves open is decided
-here. A response's head comes from its lax mode, so its bytes are checked again.
+`parser` has checked the bytes; what they may mean is decided here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from multidict import istr
+import msgspec
 
 from proxy.errors import Rejection
-from proxy.headers import ANY_FORWARDED, FORWARDED, Headers
+from proxy.headers import ANY_FORWARDED, FORWARDED, without, without_these
 from proxy.problem import TITLES
-from proxy.wire.aiohttp_parts import RequestHead, ResponseHead
 from proxy.wire.framing import ChunkedDecoder, CloseDecoder, Decoder, FramingError, LengthDecoder
-
-# A multidict finds an `istr` in a third of the time that a str takes.
-CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING = (
-    istr("Connection"),
-    istr("Content-Length"),
-    istr("Transfer-Encoding"),
-)
-EXPECT, HOST, KEEP_ALIVE, TE = istr("Expect"), istr("Host"), istr("Keep-Alive"), istr("TE")
-UPGRADE = istr("Upgrade")
+from proxy.wire.parser import Fields, RequestLine, Specials, parse_fields, parse_status_line
 
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy proxy-authenticate proxy-authorization proxy-connection te"
@@ -40,15 +29,19 @@ SPOOFABLE = frozenset(
     b"forwarded x-forwarded x-original-forwarded-for x-real-ip x-client-ip x-cluster-client-ip true-client-ip"
     b" cf-connecting-ip fastly-client-ip x-envoy-external-address x-proxyuser-ip wl-proxy-client-ip"
     b" x-scheme x-url-scheme front-end-https".split()
-) | {ANY_FORWARDED}
+) | {ANY_FORWARDED, FORWARDED}
 """What only a trusted proxy may say about a client."""
+
+UNDERSTOOD = frozenset(b"content-length expect host".split())
+"""Beside those: fields that are passed on, and mean something to us."""
 
 _NOTHING: frozenset[bytes] = frozenset()
 _KEPT = frozenset((b"content-length", b"host"))  # `Connection: content-length` must not unframe a message
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
-_ORDINARY_CONNECTION = frozenset(("keep-alive", "close", "Keep-Alive", "Close", ""))
+_ORDINARY_CONNECTION = frozenset((b"keep-alive", b"close", b""))
 
 _HOST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_LARGEST_PORT = 65535
 _known_hosts: dict[str, str] = {}
 _KNOWN_HOSTS_MAX = 1024
 _KNOWN_HOST_LENGTH_MAX = 255  # clients choose them: what is longer than any name is not remembered
@@ -61,6 +54,9 @@ def host_of(authority: str) -> str | None:
         if not _HOST.fullmatch(authority):
             return None
         bare = authority.lower()
+        port = bare.rpartition(":")[2]
+        if port.isdigit() and int(port) > _LARGEST_PORT:
+            return None
         host = bare[: bare.rindex("]") + 1] if bare.startswith("[") else bare.partition(":")[0]
         if len(authority) <= _KNOWN_HOST_LENGTH_MAX:
             if len(_known_hosts) >= _KNOWN_HOSTS_MAX:
@@ -72,29 +68,132 @@ def host_of(authority: str) -> str | None:
 _MAX_LENGTH_DIGITS = 18  # int() raises over 4300, and who stops at 2**63 would read another number
 
 
-def request_decoder(head: RequestHead) -> LengthDecoder | ChunkedDecoder | None:
+class RequestFields(msgspec.Struct, frozen=True, eq=False):
+    """What is believed of a request's fields. Shared, as `Fields` are."""
+
+    all: Fields
+    kept: bytes
+    """The lines that are passed on, policies allowing."""
+    kept_lower: bytes
+    """The same in lower case."""
+    host: str | None
+    """See `host_of`; empty where there is none."""
+    framed: bool
+    """There may be a body."""
+    upgrade: bool
+    """It asks to switch protocols (RFC 9110, section 7.8)."""
+    trailers: bool
+    """The client takes trailers (RFC 9110, section 10.1.4)."""
+
+
+def believed(fields: Fields, dropped: frozenset[bytes], guarded: frozenset[bytes]) -> RequestFields:
+    """`dropped`: names that are not passed on; `guarded`: those that no other name may be taken for."""
+    special = fields.special
+    kept = fields.lines
+    if not dropped.isdisjoint(special):
+        kept = without(kept, fields.lower, dropped)
+    named = named_by(fields.connection)
+    if b"_" in fields.lower:
+        named |= colliding(fields.lower, guarded)
+    if named:
+        kept = without_these(kept, named)
+    return RequestFields(
+        fields,
+        kept,
+        fields.lower if kept is fields.lines else kept.lower(),
+        host_of(special.get(b"host", b"").decode("latin-1")),
+        b"content-length" in special or b"transfer-encoding" in special,
+        b"upgrade" in fields.connection and b"upgrade" in special,
+        b"trailers" in special.get(b"te", b""),
+    )
+
+
+def request_decoder(line: RequestLine, fields: Fields) -> LengthDecoder | ChunkedDecoder | None:
     """How the body is framed; None where there is none (RFC 9112, section 6.3).
 
     Raises Rejection where the framing is not beyond doubt.
     """
-    if head.version[0] != 1:
-        raise Rejection(505, "request.version", "Only HTTP/1 is spoken here.")
-    headers = head.headers
-    coding = headers.get(TRANSFER_ENCODING)
+    special = fields.special
+    coding = special.get(b"transfer-encoding")
     if coding is None:
-        length = headers.get(CONTENT_LENGTH, "0")
-        if len(length) > _MAX_LENGTH_DIGITS:
-            raise Rejection(400, "request.framing", "The Content-Length has too many digits.")
-        size = int(length)
+        size = _length(special.get(b"content-length", b"0"))
+        if size is None:
+            raise Rejection(400, "request.framing", "The Content-Length is no number, or stands there twice.")
         return LengthDecoder(size) if size else None
-    if head.version < (1, 1):
+    if not line.modern:
         # RFC 9112, section 6.1: such a message's framing is to be treated as faulty.
         raise Rejection(400, "request.framing", "HTTP/1.0 has no Transfer-Encoding.")
-    if coding.lower() != "chunked" or not head.chunked:
-        raise Rejection(501, "request.transfer_coding", "Only the transfer coding 'chunked' is understood.")
-    if CONTENT_LENGTH in headers:
+    if b"content-length" in special:
         raise Rejection(400, "request.framing", "Content-Length and Transfer-Encoding stand side by side.")
+    if coding != b"chunked":
+        raise _refuse_coding(coding)
     return ChunkedDecoder()
+
+
+def _refuse_coding(coding: bytes) -> Rejection:
+    """RFC 9112, section 6.3: only where `chunked` comes last, and once, is the framing beyond doubt."""
+    tokens = [token.strip(b" ") for token in coding.split(b",")]
+    several = b" , " in coding or tokens.count(b"chunked") > 1
+    if several or (b"chunked" in tokens and tokens[-1] != b"chunked"):
+        return Rejection(400, "request.framing", "The transfer coding 'chunked' stands once, and last.")
+    return Rejection(501, "request.transfer_coding", "Only the transfer coding 'chunked' is understood.")
+
+
+def _length(value: bytes) -> int | None:
+    """None for what is no length; RFC 9110, section 8.6."""
+    return int(value) if value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS else None
+
+
+class ResponseHead(msgspec.Struct, frozen=True, eq=False):
+    """A response's head. Shared by consecutive responses of a connection that have the same one."""
+
+    status: int
+    line: bytes
+    """As it goes on: of HTTP/1.1, with its phrase, without its CRLF."""
+    fields: Fields
+    kept: bytes
+    """The lines that are passed on, policies allowing."""
+    kept_lower: bytes
+    """The same in lower case."""
+    modern: bool
+    """HTTP/1.1; else 1.0."""
+    should_close: bool
+    """The connection ends with this message."""
+
+    @property
+    def phrase(self) -> str:
+        """Of the status line."""
+        return self.line[13:].decode("utf-8", "surrogateescape")
+
+
+def response_head(raw: bytes, specials: Specials, dropped: frozenset[bytes]) -> ResponseHead:
+    """Take apart `raw`, from the status line to the empty line. Raises MalformedError."""
+    end = raw.index(b"\r\n")
+    line = raw[:end]
+    status = parse_status_line(line)
+    fields = parse_fields(raw[end:-2], specials)
+    kept = without(fields.lines, fields.lower, dropped)
+    if named := named_by(fields.connection):
+        kept = without_these(kept, named)
+    return ResponseHead(
+        status,
+        b"HTTP/1.1%b" % line[8:] if len(line) > 12 else b"HTTP/1.1%b " % line[8:],
+        fields,
+        kept,
+        fields.lower if kept is fields.lines else kept.lower(),
+        line[7:8] == b"1",
+        fields.closes(modern=line[7:8] == b"1") or not _ends(status, fields),
+    )
+
+
+def _ends(status: int, fields: Fields) -> bool:
+    """A response's end can be told without that of its connection.
+
+    Also of a HEAD that is not framed: who says nothing of the length may send it, and mostly closes.
+    """
+    special = fields.special
+    bodiless = status in (204, 304) or status < 200
+    return bodiless or b"content-length" in special or b"transfer-encoding" in special
 
 
 def response_decoder(head: ResponseHead, method: str) -> Decoder | None:
@@ -102,64 +201,44 @@ def response_decoder(head: ResponseHead, method: str) -> Decoder | None:
 
     Raises FramingError where the framing is not beyond doubt.
     """
-    code = head.code
+    code = head.status
     if method == "HEAD" or code == 204 or code == 304:  # noqa: PLR1714  # faster than a set
         return None
-    headers = head.headers
-    coding = headers.get(TRANSFER_ENCODING)
+    special = head.fields.special
+    coding = special.get(b"transfer-encoding")
     if coding is not None:
-        if (
-            coding.lower() != "chunked"
-            or not head.chunked
-            or head.version < (1, 1)
-            or CONTENT_LENGTH in headers
-            or len(headers.getall(TRANSFER_ENCODING)) > 1
-        ):
+        if coding != b"chunked" or not head.modern or b"content-length" in special:
             raise FramingError(f"the upstream's Transfer-Encoding can't be trusted: {coding[:40]!r}")
         return ChunkedDecoder()
-    length = headers.get(CONTENT_LENGTH)
+    length = special.get(b"content-length")
     if length is None:
         return CloseDecoder()
-    if len(length) > _MAX_LENGTH_DIGITS:
-        raise FramingError("the upstream's Content-Length has too many digits")
-    size = int(length)
+    size = _length(length)
+    if size is None:
+        raise FramingError("the upstream's Content-Length is no number, or stands there twice")
     return LengthDecoder(size) if size else None
 
 
-_CLEAN_HEAD = re.compile(
-    rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*+)?\r\n"
-    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
-)
+def named_by(connection: frozenset[bytes]) -> frozenset[bytes]:
+    """Fields that Connection names, and that are not passed on for that (RFC 9110, section 7.6.1)."""
+    return _NOTHING if connection <= _ORDINARY_CONNECTION else connection - _KEPT - _ORDINARY_CONNECTION
 
 
-def check_response_bytes(head: bytes) -> None:
-    """Raise FramingError for what llhttp's lax mode lets through: it could split the response.
+_UNDERSCORES = re.compile(rb"\n([^:\r]*_[^:\r]*):")
 
-    Control characters, a CR or LF that is not part of a CRLF, folded lines, a space before a colon
-    (`Transfer-Encoding : chunked` frames for some), and other protocols and versions.
+
+def colliding(lower: bytes, guarded: frozenset[bytes]) -> frozenset[bytes]:
+    """Names with underscores that a CGI or WSGI application could not tell from guarded ones.
+
+    `lower` are a head's lines in lower case.
     """
-    if not _CLEAN_HEAD.fullmatch(head):
-        raise FramingError("the head of the response is not strictly HTTP/1")
-
-
-def dropped_with(base: frozenset[bytes], connection: Sequence[str]) -> frozenset[bytes]:
-    """`base` and what the Connection fields name besides (RFC 9110, section 7.6.1)."""
-    if not connection or (len(connection) == 1 and connection[0] in _ORDINARY_CONNECTION):
-        return base
-    tokens = ",".join(connection).lower().split(",")
-    named = {token.strip(" \t").encode("utf-8", "surrogateescape") for token in tokens}
-    return base | (named - _KEPT)
-
-
-def colliding(headers: tuple[tuple[bytes, bytes], ...], guarded: frozenset[bytes]) -> frozenset[bytes]:
-    """Names with underscores that a CGI or WSGI application could not tell from guarded ones."""
-    lower = [name.lower() for name, _ in headers if b"_" in name]
-    if not lower:  # as in most requests, whose underscores stand in cookies
+    names = _UNDERSCORES.findall(lower)
+    if not names:  # as in most requests, whose underscores stand in cookies
         return _NOTHING
     guarded |= _KEPT
     return frozenset(
         name
-        for name in lower
+        for name in names
         if (folded := name.replace(b"_", b"-")) in guarded or folded.startswith(FORWARDED)
     )
 
@@ -200,10 +279,10 @@ _KNOWN_PHRASE_LENGTH_MAX = 64
 
 
 def status_line(status: int, phrase: str) -> bytes:
-    """With its CRLF."""
+    """Without its CRLF."""
     line = STATUS_LINES.get((status, phrase))
     if line is None:
-        line = b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode("utf-8", "surrogateescape"))
+        line = b"HTTP/1.1 %d %b" % (status, phrase.encode("utf-8", "surrogateescape"))
         if len(phrase) <= _KNOWN_PHRASE_LENGTH_MAX:
             if len(STATUS_LINES) >= _STATUS_LINES_MAX:
                 STATUS_LINES.clear()
@@ -216,30 +295,28 @@ def phrase_of(status: int) -> str:
     return TITLES.get(status, "")
 
 
-def interim_headers(head: ResponseHead, dropped: frozenset[bytes]) -> Headers:
+def interim_lines(head: ResponseHead) -> bytes:
     """The fields of a 1xx response that go to the client; none that frames a body (RFC 9110, section 8.6)."""
-    dropped = dropped_with(dropped, head.headers.getall(CONNECTION, ()))
-    return Headers(head.raw_headers, head.headers, dropped | _FRAMING)
+    return without(head.kept, head.kept_lower, _FRAMING)
 
 
-def interim_head(head: ResponseHead, dropped: frozenset[bytes] = HOP_BY_HOP) -> bytes:
+def interim_head(head: ResponseHead) -> bytes:
     """A 1xx response, passed on (RFC 9110, section 15.2)."""
-    fields = interim_headers(head, dropped).serialize()
-    return status_line(head.code, head.reason) + fields + b"\r\n"
+    return b"%b%b\r\n" % (head.line, interim_lines(head))
 
 
 _OTHER_HTTP = frozenset(("h2", "h2c", "http", "https", "ssl", "tls"))
 _PROTOCOL = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?")
 
 
-def upgrade_of(head: RequestHead) -> str:
+def upgrade_of(line: RequestLine, fields: RequestFields) -> str:
     """The protocols that a client may switch to; empty where it asks for none (RFC 9110, section 7.8).
 
     Not to another HTTP (h2c, TLS): no policy would see the requests that are made over it.
     """
-    if not head.upgrade or head.version < (1, 1):
+    if not fields.upgrade or not line.modern:
         return ""
-    asked = [protocol.strip(" \t") for protocol in ",".join(head.headers.getall(UPGRADE, ())).split(",")]
+    asked = [protocol.strip(" \t") for protocol in fields.all.value(b"upgrade").split(",")]
     return ", ".join(
         protocol
         for protocol in asked
@@ -252,5 +329,5 @@ def switches_to(head: ResponseHead, asked: str) -> bool:
     if not asked:
         return False
     offered = {protocol.strip(" \t") for protocol in asked.lower().split(",")}
-    chosen = ",".join(head.headers.getall(UPGRADE, ())).lower().split(",")
+    chosen = head.fields.value(b"upgrade").lower().split(",")
     return all(protocol.strip(" \t") in offered for protocol in chosen)

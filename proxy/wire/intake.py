@@ -6,26 +6,24 @@ import itertools
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Request, Response
-from proxy.headers import Headers
+from proxy.headers import NO_LINES, arrived
 from proxy.router import Found, Missing, normalize
-from proxy.wire.aiohttp_parts import HttpProcessingError, RequestHead, complaint
 from proxy.wire.bodies import Body
 from proxy.wire.carrier import Carrier
-from proxy.wire.framing import ChunkedDecoder, Decoder, LengthDecoder
-from proxy.wire.head import (
-    CONNECTION,
-    HOST,
-    colliding,
-    dropped_with,
-    host_of,
-    request_decoder,
-    split_target,
+from proxy.wire.framing import ChunkedDecoder, LengthDecoder
+from proxy.wire.head import RequestFields, believed, host_of, request_decoder, split_target, upgrade_of
+from proxy.wire.parser import (
+    Fields,
+    MalformedError,
+    RequestLine,
+    UnknownMethodError,
+    parse_fields,
+    parse_request_line,
 )
 from proxy.wire.serving import CompiledRoute, HeadCaps, Serving
 
@@ -43,28 +41,26 @@ _numbers = itertools.count(1)
 
 
 def check_head_so_far(data: bytes, caps: HeadCaps, seen: int = 0) -> Rejection | None:
-    """What is wrong with a head, or with the part of one that has arrived, `seen` bytes of it before."""
+    """What is wrong with the part of a head that has arrived, `seen` bytes of it before."""
     line_end = data.find(b"\r\n")
-    if (len(data) if line_end < 0 else line_end) > caps.target:
-        return Rejection(414, "request.target_too_long", "The request line is too long.")
-    if len(data) > caps.head:
-        return _too_large()
-    # The parser would also take RTSP and ICE, and their versions for those of HTTP.
+    if len(data) > caps.head or (len(data) if line_end < 0 else line_end) > caps.target:
+        return too_large(len(data) if line_end < 0 else line_end, caps)
     if line_end >= 0 and data[line_end - 9 : line_end] not in _VERSIONS:
         return _refuse_line(data[:line_end])
-    if data.endswith(b"\r\n\r\n"):
-        return _too_large() if data.count(b"\r\n") > caps.fields + 2 else None
     return _check_part(data, seen)
 
 
-def _too_large() -> Rejection:
+def too_large(line: int, caps: HeadCaps) -> Rejection:
+    """The refusal of a head whose first line has `line` bytes: that is too long, or else all of it."""
+    if line > caps.target:
+        return Rejection(414, "request.target_too_long", "The request line is too long.")
     return Rejection(431, "request.head_too_large", "The request's header is too large.")
 
 
-def _refuse_line(line: bytes) -> Rejection:
-    if _VERSION.search(line):
+def _refuse_line(line: bytes, cause: str = "") -> Rejection:
+    if _VERSION.search(line) and line[-9:] not in _VERSIONS:
         return Rejection(505, "request.version", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    return Rejection(400, "request.malformed", "This is not an HTTP request.")
+    return Rejection(400, "request.malformed", "This is not an HTTP request.", cause=cause)
 
 
 def _check_part(data: bytes, seen: int) -> Rejection | None:
@@ -76,72 +72,110 @@ def _check_part(data: bytes, seen: int) -> Rejection | None:
     return None
 
 
-def refuse_head(raw: bytes, error: HttpProcessingError) -> Rejection:
-    """The refusal of a head that the parser did not take."""
-    cause = complaint(error)
-    if "method" in cause.lower() and _METHOD.match(raw):
-        return Rejection(501, "request.method", "This method is not known here.", cause=cause)
-    return Rejection(400, "request.malformed", "The request's head is malformed.", cause=cause)
+def refuse_head(error: MalformedError, line: bytes) -> Rejection:
+    """The refusal of a head that is none, whose first line is `line`."""
+    if isinstance(error, UnknownMethodError):
+        return Rejection(501, "request.method", "This method is not known here.", cause=str(error))
+    return _refuse_line(line, str(error))
+
+
+_REMEMBERED_LINE = 256
+"""Longer request lines, and longer headers than four times that, are not remembered."""
+_remembered_line = lru_cache(1024)(parse_request_line)
+
+
+def read_line(raw: bytes) -> RequestLine:
+    """Take apart a request line; the same ones come again and again. Raises MalformedError."""
+    return _remembered_line(raw) if len(raw) <= _REMEMBERED_LINE else parse_request_line(raw)
+
+
+def read_fields(client: ClientConnection, lines: bytes) -> RequestFields:
+    """Take apart the lines of a request's fields. Raises MalformedError, and Rejection for too many.
+
+    A client that calls again mostly says the same about itself: it is compared, which costs
+    a hundredth of reading it.
+    """
+    serving = client.serving
+    if lines.count(b"\r\n") > serving.caps.fields + 1:
+        raise too_large(0, serving.caps)
+    dropped = serving.dropped_trusted if client.peer_trusted else serving.dropped_untrusted
+    fields = believed(parse_fields(lines, serving.request_specials), dropped, serving.dropped_untrusted)
+    if len(lines) <= _REMEMBERED_LINE * 4:
+        client.last_lines, client.last_fields = lines, fields
+    return fields
 
 
 def open_exchange(
-    client: ClientConnection, head: RequestHead | None, raw: bytes
+    client: ClientConnection, line: RequestLine, fields: RequestFields
 ) -> tuple[Carrier, Rejection | Response | None]:
-    """An exchange for `head`, whose bytes are `raw`, and what it is answered where no route is to be asked.
-
-    Without a head (it was malformed) the exchange stands for the failed request.
-    """
+    """An exchange for a head, and what it is answered where no route is to be asked."""
     serving = client.serving
-    if head is None:
-        carrier = _carrier(client, _NO_HEAD, Request("", "", ""), serving.no_route, None)
-        carrier.close = True
-        return carrier, None
     refusal: Rejection | None = None
     decoder: LengthDecoder | ChunkedDecoder | None = None
     route, params = serving.no_route, _NO_PARAMS
-    request = Request(head.method, head.path, "", "", _headers(client, head, raw), b"")
+    method, target = line.method, line.target
+    request = Request(method, target, "", "", arrived(fields.all.lines, fields.kept, fields.kept_lower))
     try:
-        decoder = request_decoder(head)
-        if decoder is not None:
-            request.content_length = decoder.left
-        _read_target(request, head)
-        if serving.local and (local := serving.local.get(request.path)) and head.method in ("GET", "HEAD"):
-            return _carrier(client, head, request, route, decoder), local()
-        route, params = _route(serving, request, head)
+        if fields.framed:
+            decoder = request_decoder(line, fields.all)
+            if decoder is not None:
+                request.content_length = decoder.left
+        host = fields.host or _odd_host(line, fields)
+        if target[:1] == "/":
+            path, _, request.query = target.partition("?")
+            request.host = host
+            request.path = normalize(path)
+        else:
+            _read_odd_target(request, host)
+        if serving.local and (local := serving.local.get(request.path)) and method in ("GET", "HEAD"):
+            return _carrier(client, line, fields, request, route, decoder), local()
+        route, params = _route(serving, request)
     except Rejection as rejection:
         refusal = rejection
-    if client.secure or (client.peer_trusted and head.headers.get("X-Forwarded-Proto") == "https"):
+    if client.secure or (client.peer_trusted and fields.all.value(b"x-forwarded-proto") == "https"):
         request.secure = True
-    carrier = _carrier(client, head, request, route, decoder)
+    carrier = _carrier(client, line, fields, request, route, decoder)
     carrier.exchange.params = params
     if refusal is not None and refusal.reason.startswith("request.") and refusal.reason != "request.path":
         carrier.close = True  # what follows on this connection can't be told apart any more
     return carrier, refusal
 
 
-def _read_target(request: Request, head: RequestHead) -> None:
-    """Path, query and host; raises Rejection for what is none."""
-    target = head.path
-    authority: str | None = None
-    if target[:1] == "/":
-        path, _, request.query = target.partition("?")
-    else:
-        if head.method == "CONNECT":
-            raise _not_for_a_proxy(request)
-        request.target, path, request.query, authority = split_target(head.method, target)
-        if authority is not None:
-            request.headers.set("Host", authority)  # RFC 9112, section 3.2.2
-    host = host_of(head.headers.get(HOST, "") if authority is None else authority)
-    if host is None:
-        raise Rejection(400, "request.host", "The Host field is malformed.")
+def open_failed(client: ClientConnection) -> Carrier:
+    """An exchange that stands for a request whose head was malformed."""
+    carrier = _carrier(client, _NO_LINE, NO_FIELDS, Request("", "", ""), client.serving.no_route, None)
+    carrier.close = True
+    return carrier
+
+
+def _odd_host(line: RequestLine, fields: RequestFields) -> str:
+    """An empty one, where that may be; raises Rejection (RFC 9112, section 3.2)."""
+    if fields.host is None:
+        raise Rejection(400, "request.host", "The Host field is malformed, or stands there twice.")
+    if line.modern and b"host" not in fields.all.special:
+        raise Rejection(400, "request.host", "There is no Host field.")
+    return ""
+
+
+def _read_odd_target(request: Request, host: str) -> None:
+    """Path, query and host of a target that is no path; raises Rejection for what is none."""
+    if request.method == "CONNECT":
+        raise _not_for_a_proxy(request)
+    request.target, path, request.query, authority = split_target(request.method, request.target)
+    if authority is not None:
+        request.headers.set("Host", authority)  # RFC 9112, section 3.2.2
+        named = host_of(authority)
+        if not named:  # RFC 9110, section 4.2.1: an http URL without a host is none
+            raise Rejection(400, "request.host", "The target's host is malformed.")
+        host = named
     request.host = host
     request.path = path if path == "*" else normalize(path)
 
 
-def _route(serving: Serving, request: Request, head: RequestHead) -> Found[CompiledRoute]:
+def _route(serving: Serving, request: Request) -> Found[CompiledRoute]:
     preflight = None
-    if request.method == "OPTIONS" and "Origin" in head.headers:
-        preflight = head.headers.get("Access-Control-Request-Method")
+    if request.method == "OPTIONS" and "Origin" in request.headers:
+        preflight = request.headers.get("Access-Control-Request-Method")
     if request.path == "*":
         raise _not_for_a_proxy(request)
     found = serving.table.find(
@@ -170,52 +204,50 @@ def _not_for_a_proxy(request: Request) -> Rejection:
 
 def _carrier(
     client: ClientConnection,
-    head: RequestHead,
+    line: RequestLine,
+    fields: RequestFields,
     request: Request,
     route: CompiledRoute,
-    decoder: Decoder | None,
+    decoder: LengthDecoder | ChunkedDecoder | None,
 ) -> Carrier:
+    peer_ip = client_ip = client.peer_ip
+    given = None
+    if client.peer_trusted:
+        client_ip = client.serving.peers.client_of(peer_ip, fields.all.value(b"x-forwarded-for"))
+        given = _given_id(client.serving, fields)
     exchange = Exchange(
         request,
-        client_ip=_client_ip(client, head) if client.peer_trusted else client.peer_ip,
-        request_id=(client.peer_trusted and _given_id(client, head)) or _random_id(),
+        client_ip=client_ip,
+        request_id=given or (_random.pop() if _random else _random_id()),
         decision_id=f"{_prefix}-{next(_numbers):x}",
         started=client.monotonic(),
-        peer_ip=client.peer_ip,
+        peer_ip=peer_ip,
         peer_trusted=client.peer_trusted,
         max_body=client.settings.max_body,
     )
     exchange.route = route.facts
-    if decoder is None:
-        carrier = Carrier(client, head, exchange, route, None)
-    else:
-        request.content = body = Body(decoder, client.buffers)
-        carrier = Carrier(client, head, exchange, route, body)
+    id_field = client.serving.request_id_field % exchange.request_id.encode("latin-1")
+    close = fields.all.closes(modern=line.modern)
+    body = None if decoder is None else Body(decoder, client.buffers)
+    carrier = Carrier(
+        client, line, fields, exchange, route, body, route.pipeline, line.method, id_field, close
+    )
+    exchange.carrier = carrier
+    if body is not None:
+        request.content = body
         body.wanted = carrier.body_wanted
+        carrier.request_sent = False
+    if fields.upgrade:
+        carrier.upgrade = upgrade_of(line, fields)
     client.serving.recorder.started(exchange)
     return carrier
 
 
-def _headers(client: ClientConnection, head: RequestHead, raw: bytes) -> Headers:
-    serving = client.serving
-    dropped = serving.dropped_trusted if client.peer_trusted else serving.dropped_untrusted
-    if CONNECTION in head.headers:
-        dropped = dropped_with(dropped, head.headers.getall(CONNECTION, ()))
-    if b"_" in raw and (names := colliding(head.raw_headers, serving.dropped_untrusted)):
-        dropped |= names
-    return Headers(head.raw_headers, head.headers, dropped)
-
-
-def _client_ip(client: ClientConnection, head: RequestHead) -> str:
-    hops = head.headers.getall("X-Forwarded-For", ())
-    return client.serving.peers.client_of(client.peer_ip, ",".join(hops))
-
-
-def _given_id(client: ClientConnection, head: RequestHead) -> str | None:
-    if not client.serving.accept_request_id:
+def _given_id(serving: Serving, fields: RequestFields) -> str | None:
+    if not serving.accept_request_id:
         return None
-    given = head.headers.get(client.serving.request_id_header)
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else None
+    given = fields.all.value(serving.request_id_header.lower().encode("latin-1"))
+    return given if _REQUEST_ID.fullmatch(given) else None
 
 
 def _random_id() -> str:
@@ -229,18 +261,14 @@ def _random_id() -> str:
 _random: list[str] = []
 
 
-class _NoHead:
-    """Stands for a head that could not be parsed."""
-
-    method = ""
-    path = ""
-    version = (1, 1)
-    headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
-    raw_headers: tuple[tuple[bytes, bytes], ...] = ()
-    should_close = True
-    upgrade = False
-    chunked = False
-
-
-_NO_HEAD = _NoHead()
+_NO_LINE = RequestLine(b"", "", "", modern=True)
+NO_FIELDS = RequestFields(
+    Fields(NO_LINES, NO_LINES, {}, frozenset()),
+    NO_LINES,
+    NO_LINES,
+    host="",
+    framed=False,
+    upgrade=False,
+    trailers=False,
+)
 _NO_PARAMS: Mapping[str, str] = {}

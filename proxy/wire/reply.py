@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Outcome, Response
 from proxy.headers import Field
-from proxy.wire.aiohttp_parts import RequestHead
+from proxy.pipeline import Pipeline
 from proxy.wire.bodies import Body
 from proxy.wire.framing import Decoder, LengthDecoder, chunk, last_chunk
-from proxy.wire.head import STATUS_LINES, phrase_of, status_line
+from proxy.wire.head import RequestFields, phrase_of, status_line
+from proxy.wire.parser import RequestLine
 from proxy.wire.serving import CompiledRoute
 
 if TYPE_CHECKING:
@@ -24,57 +27,32 @@ _CONTENT_LENGTH = frozenset((b"content-length",))
 _SMALL = 64 * 1024
 
 
-class Reply:
+class Reply(msgspec.Struct, eq=False):  # a Struct, since one is made for each exchange, in C
     """Writes one response to a client, and closes the books when the last byte is out."""
 
-    __slots__ = (
-        "_to_chunk",
-        "_until_close",
-        "_waiting",
-        "body",
-        "bytes_sent",
-        "client",
-        "close",
-        "ended",
-        "exchange",
-        "head",
-        "head_sent",
-        "id_field",
-        "method",
-        "phase",
-        "pipeline",
-        "route",
-        "status",
-    )
-
-    def __init__(
-        self,
-        client: ClientConnection,
-        head: RequestHead,
-        exchange: Exchange,
-        route: CompiledRoute,
-        body: Body | None,
-    ) -> None:
-        self.client = client
-        self.head = head
-        self.exchange = exchange
-        self.route = route
-        self.pipeline = route.pipeline
-        self.body = body
-        self.method = head.method
-        self.phase = DECIDING
-        self.close = head.should_close
-        """The client's connection ends with this exchange."""
-        self.head_sent = False
-        self.id_field = client.serving.request_id_field % exchange.request_id.encode("latin-1")
-        self.status = 0
-        self.bytes_sent = 0
-        self.ended = 0.0
-        self._to_chunk = False
-        self._until_close = False
-        """The response's body ends with the connection, so that a proper end would be taken for its own."""
-        self._waiting = b""
-        """The head, until the first of the body goes out with it."""
+    client: ClientConnection
+    line: RequestLine
+    fields: RequestFields
+    exchange: Exchange
+    route: CompiledRoute
+    body: Body | None
+    """The request's."""
+    pipeline: Pipeline
+    method: str
+    id_field: bytes
+    """The request's id, as a header line."""
+    close: bool
+    """The client's connection ends with this exchange."""
+    phase: int = DECIDING
+    head_sent: bool = False
+    status: int = 0
+    bytes_sent: int = 0
+    ended: float = 0.0
+    _to_chunk: bool = False
+    _until_close: bool = False
+    """The response's body ends with the connection, so that a proper end would be taken for its own."""
+    _waiting: bytes = b""
+    """The head, until the first of the body goes out with it."""
 
     def limit(self, seconds: float) -> None:
         """From now on this phase may take `seconds`; the deadline counts all the same."""
@@ -103,16 +81,21 @@ class Reply:
 
     def begin(self, response: Response, decoder: Decoder | None) -> None:
         """Write the head of a response whose body comes from the upstream."""
+        if response.status == 204 and decoder is None:
+            response.headers.drop(_CONTENT_LENGTH)  # RFC 9110, section 8.6
+        line = status_line(response.status, response.phrase or phrase_of(response.status))
+        self.begin_as_it_is(response.status, line, response.headers.serialize(), decoder)
+
+    def begin_as_it_is(self, status: int, line: bytes, lines: bytes, decoder: Decoder | None) -> None:
+        """As `begin`, for a head that no policy looks at."""
         added = b""
         if decoder is not None and not isinstance(decoder, LengthDecoder):
-            if self.head.version >= (1, 1):
+            if self.line.modern:
                 self._to_chunk = True
                 added = b"Transfer-Encoding: chunked\r\n"
             else:
                 self.close = self._until_close = True
-        elif response.status == 204:
-            response.headers.drop(_CONTENT_LENGTH)  # RFC 9110, section 8.6
-        self._write_head(response, added)
+        self._write_head(status, line, lines, added)
 
     def answer(self, response: Response) -> None:
         """Send a response that is all here: an answer, a refusal, or a body that was collected."""
@@ -124,7 +107,8 @@ class Reply:
         if content or not response.from_upstream or self.method != "HEAD":
             response.headers.drop(_CONTENT_LENGTH)
             added = b"" if bodiless else b"Content-Length: %d\r\n" % len(content)
-        self._write_head(response, added)
+        line = status_line(response.status, response.phrase or phrase_of(response.status))
+        self._write_head(response.status, line, response.headers.serialize(), added)
         self.pass_on(b"" if bodiless or self.method == "HEAD" else content, ended=True)
 
     def pass_on(self, payload: bytes, *, ended: bool, trailers: tuple[Field, ...] = ()) -> None:
@@ -175,23 +159,19 @@ class Reply:
         if body is None or body.done:
             return True
         small = isinstance(body.decoder, LengthDecoder) and body.decoder.left <= _SMALL
-        return small and not (body.total == 0 and "Expect" in self.head.headers)
+        return small and not (body.total == 0 and b"expect" in self.fields.all.special)
 
-    def _write_head(self, response: Response, added: bytes) -> None:
-        client = self.client
-        added += self.id_field
-        if client.closing or (self.body is not None and not self.drainable):
+    def _write_head(self, status: int, line: bytes, lines: bytes, added: bytes) -> None:
+        if self.client.closing or (self.body is not None and not self.drainable):
             self.close = True
+        last = b""
         if self.close:
-            added += b"Connection: close\r\n"
-        elif self.head.version < (1, 1):
-            added += b"Connection: keep-alive\r\n"
+            last = b"Connection: close\r\n"
+        elif not self.line.modern:
+            last = b"Connection: keep-alive\r\n"
         self.head_sent = True
-        self.status = response.status
-        line = STATUS_LINES.get((response.status, response.phrase)) or status_line(
-            response.status, response.phrase or phrase_of(response.status)
-        )
-        self._waiting = line + response.headers.serialize() + added + b"\r\n"
+        self.status = status
+        self._waiting = b"%b%b%b%b%b\r\n" % (line, lines, added, self.id_field, last)
 
 
 NEVER = math.inf

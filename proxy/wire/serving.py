@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.exchange import Exchange, Outcome, Response, RouteFacts
+from proxy.headers import ANY_FORWARDED
 from proxy.pipeline import Pipeline
 from proxy.router import RoutingTable
-from proxy.wire.head import HOP_BY_HOP, SPOOFABLE
+from proxy.wire.head import HOP_BY_HOP, SPOOFABLE, UNDERSTOOD
+from proxy.wire.parser import Specials
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.pool import Pool
 
@@ -72,6 +74,9 @@ class HeadCaps:
     fields: int = 200
 
 
+_SPECIALS = Specials(HOP_BY_HOP)
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """One revision of the policy files, compiled."""
@@ -90,6 +95,8 @@ class Serving:
     response_dropped: frozenset[bytes] = HOP_BY_HOP
     dropped_trusted: frozenset[bytes] = HOP_BY_HOP
     dropped_untrusted: frozenset[bytes] = HOP_BY_HOP
+    request_specials: Specials = _SPECIALS
+    response_specials: Specials = _SPECIALS
 
     def __post_init__(self) -> None:
         own = frozenset((self.request_id_header.lower().encode("latin-1"),))
@@ -98,5 +105,7 @@ class Serving:
             ("response_dropped", HOP_BY_HOP | own),
             ("dropped_trusted", HOP_BY_HOP | own),
             ("dropped_untrusted", HOP_BY_HOP | own | SPOOFABLE),
+            ("request_specials", Specials((HOP_BY_HOP | own | SPOOFABLE | UNDERSTOOD) - {ANY_FORWARDED})),
+            ("response_specials", Specials(HOP_BY_HOP | own | UNDERSTOOD)),
         ):
             object.__setattr__(self, name, value)

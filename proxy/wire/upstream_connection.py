@@ -7,20 +7,15 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from proxy.errors import UpstreamError
-from proxy.wire.aiohttp_parts import (
-    HeadParser,
-    HttpProcessingError,
-    ResponseHead,
-    complaint,
-    response_head_parser,
-)
 from proxy.wire.closing import close_when_written, last_words
 from proxy.wire.framing import Decoder, FramingError
-from proxy.wire.head import KEEP_ALIVE, check_response_bytes, response_decoder
+from proxy.wire.head import ResponseHead, response_decoder, response_head
+from proxy.wire.parser import MalformedError
 
 if TYPE_CHECKING:
     from proxy.wire.attempts import Attempts
     from proxy.wire.pool import Pool
+    from proxy.wire.serving import Serving
     from proxy.wire.tunnel import Tunnel
 
 MAX_RESPONSE_HEAD = 256 * 1024
@@ -33,7 +28,9 @@ _TOO_LARGE = "the head of the response is over 256 KiB, interim ones included"
 MAX_LAST_WORDS = 4 * 2**20
 """Bytes that are read of a broken connection; a kernel's buffer holds no more."""
 
-_KEEP_ALIVE_TIMEOUT = re.compile(r"timeout=(\d{1,6})")
+_KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=(\d{1,6})")
+_REMEMBERED = 1024
+"""Bytes of a head that is compared with the next one."""
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -43,8 +40,10 @@ class UpstreamConnection(asyncio.Protocol):
         "_closing",
         "_decoder",
         "_interim",
+        "_last_head",
+        "_last_raw",
+        "_last_serving",
         "_loop",
-        "_parser",
         "_pending",
         "_pool",
         "carrier",
@@ -59,7 +58,11 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
         self._loop = loop
-        self._parser: HeadParser = response_head_parser(loop)
+        self._last_raw = b""
+        self._last_head: ResponseHead | None = None
+        """What was read in it..."""
+        self._last_serving: Serving | None = None
+        """...by which revision's rules."""
         self._pending = bytearray()
         self._interim = 0
         """Bytes of interim responses to the request under way."""
@@ -152,8 +155,6 @@ class UpstreamConnection(asyncio.Protocol):
                 self._heads(carrier, data)
         except FramingError as error:
             self._bad_response(str(error))
-        except HttpProcessingError as error:
-            self._bad_response(complaint(error))
 
     def eof_received(self) -> bool:
         if self.tunnel is None:
@@ -198,24 +199,31 @@ class UpstreamConnection(asyncio.Protocol):
             if end + self._interim > MAX_RESPONSE_HEAD:
                 raise FramingError(_TOO_LARGE)
             raw, data = data[:end], data[end:]
-            check_response_bytes(raw)
-            head: ResponseHead = self._parser.feed_data(raw)[0][0][0]
-            if head.code >= 200 or head.code == 101:
+            head = self._read(raw, carrier.client.serving)
+            if head.status >= 200 or head.status == 101:
                 self._interim = 0
                 break
             self._interim += end
-            self._pass_on_interim(carrier, head)
+            carrier.upstream_interim(head)
             if self.carrier is not carrier:
                 return
-        if head.code == 101:
+        if head.status == 101:
             self._switch(carrier, head, data)
         else:
             self._final_head(carrier, head, data)
 
-    def _pass_on_interim(self, carrier: Attempts, head: ResponseHead) -> None:
-        if head.should_close:  # as old servers say in `HTTP/1.0 100 Continue`: llhttp would stop here
-            self._parser = response_head_parser(self._loop)
-        carrier.upstream_interim(head)
+    def _read(self, raw: bytes, serving: Serving) -> ResponseHead:
+        """Take a head apart, if it is not the same as the last one, under the same rules."""
+        head = self._last_head
+        if head is not None and raw == self._last_raw and serving is self._last_serving:
+            return head
+        try:
+            head = response_head(raw, serving.response_specials, serving.response_dropped)
+        except MalformedError as error:
+            raise FramingError(f"the head of the response is not strictly HTTP/1: {error}") from None
+        if len(raw) <= _REMEMBERED:
+            self._last_raw, self._last_head, self._last_serving = raw, head, serving
+        return head
 
     def _joined(self, data: bytes) -> bytes:
         """All that has arrived, once a head is complete; nothing before: it is not copied for every byte."""
@@ -238,7 +246,7 @@ class UpstreamConnection(asyncio.Protocol):
         decoder = response_decoder(head, carrier.method)
         if head.should_close:
             self._closing = True
-        elif hint := head.headers.get(KEEP_ALIVE):
+        elif hint := head.fields.special.get(b"keep-alive"):
             # The upstream says how long it keeps an idle connection: give it up a second earlier.
             found = _KEEP_ALIVE_TIMEOUT.search(hint)
             self.idle_limit = (

@@ -60,10 +60,12 @@ class Seawall:
             return await self.process.wait()
 
 
-async def start(*arguments: str, source: Path | None = None) -> asyncio.subprocess.Process:
+async def start(
+    *arguments: str, source: Path | None = None, module: str = "proxy"
+) -> asyncio.subprocess.Process:
     """`seawall run` with these arguments, its ports chosen by the system unless they say otherwise.
 
-    `source` is a folder with another copy of the package.
+    `source` is a folder with another copy of the package; `module` what stands in for its command.
     """
     ports = [
         part
@@ -72,16 +74,18 @@ async def start(*arguments: str, source: Path | None = None) -> asyncio.subproce
         for part in (option, "127.0.0.1:0")
     ]
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proxy", "run", *ports, *arguments,
+        sys.executable, "-m", module, "run", *ports, *arguments,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         cwd=source, env={**os.environ, "PYTHONPATH": str(source or ROOT)},
     )  # fmt: skip
 
 
 @asynccontextmanager
-async def seawall(policies: Path, *arguments: str, source: Path | None = None) -> AsyncIterator[Seawall]:
+async def seawall(
+    policies: Path, *arguments: str, source: Path | None = None, module: str = "proxy"
+) -> AsyncIterator[Seawall]:
     """A running one, ended with the block."""
-    process = await start("--policies", str(policies), *arguments, source=source)
+    process = await start("--policies", str(policies), *arguments, source=source, module=module)
     running = Seawall(process, policies)
     try:
         ports = await running.said(r"listening on \S+:(\d+), status on \S+:(\d+), admin on \S+:(\d+)")

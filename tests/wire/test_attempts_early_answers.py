@@ -52,7 +52,7 @@ async def test_a_client_that_sends_on_after_an_early_answer_still_gets_to_read_i
     async with RawUpstream(serve) as upstream, wire(upstream.port) as running:
         peer = await running.connect()
         peer.send(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (64 * len(BLOCK)))
-        await running.settled()
+        await until(lambda: running.records.outcomes)
         for _ in range(64):
             peer.send(BLOCK)
             await peer.drained()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import closing
 from typing import Any, cast
 
@@ -13,7 +12,6 @@ from aiohttp.http_parser import HttpRequestParser, HttpResponseParser
 
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Forward, Response
-from proxy.wire.aiohttp_parts import HeadParser, request_head_parser, response_head_parser
 from tests.wire.attacks import OK, get, length, post
 from tests.wire.bare import bare
 from tests.wire.harness import Peer, RawUpstream, wire
@@ -183,32 +181,36 @@ def test_one_direction_of_a_tunnel_may_end_first_where_the_connection_can_do_tha
 
 
 LEAKY = {
-    "request": (
-        HttpRequestParser,
-        post(CHUNKED, body=b"0\r\nX-First: leaked\r\n\r\n"),
-        PLAIN,
-        request_head_parser,
-    ),
+    "request": (HttpRequestParser, post(CHUNKED, body=b"0\r\nX-First: leaked\r\n\r\n"), PLAIN),
     "response": (
         HttpResponseParser,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nSet-Cookie: leaked\r\n\r\n",
         OK,
-        response_head_parser,
     ),
 }
 
 
-@pytest.mark.parametrize(("kind", "first", "second", "ours"), LEAKY.values(), ids=LEAKY)
-def test_a_parser_that_is_fed_bodies_leaks_the_last_trailer_and_ours_is_not(
-    kind: Any, first: bytes, second: bytes, ours: Callable[[asyncio.AbstractEventLoop], HeadParser]
+@pytest.mark.parametrize(("kind", "first", "second"), LEAKY.values(), ids=LEAKY)
+def test_a_parser_that_is_fed_bodies_leaks_the_last_trailer_and_nothing_does_here(
+    kind: Any, first: bytes, second: bytes
 ) -> None:
-    """Why heads alone go through aiohttp's parser. Where this fails, aiohttp has mended it."""
+    """Where the first half of this fails, aiohttp has mended it."""
     with closing(asyncio.new_event_loop()) as loop:
         unguarded = kind(BaseProtocol(loop), loop, 2**16)
         unguarded.feed_data(first)
         [(leaking, _)] = unguarded.feed_data(second)[0]
-        guarded = ours(loop)
-        for raw in (first, second):
-            [(head, _)] = guarded.feed_data(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")[0]
+    with bare() as here:
+        client = here.client()
+        client.send(first if kind is HttpRequestParser else PLAIN)
+        here.settle()
+        here.upstreams[0].send(OK if kind is HttpRequestParser else first)
+        here.settle()
+        client.take(), here.upstreams[0].take()
+        client.send(PLAIN)
+        here.settle()
+        here.upstreams[0].send(OK)
+        here.settle()
+        later = here.upstreams[0].take() + client.take()
 
-    assert (True, False) == ("leaked" in str(leaking.raw_headers), "leaked" in str(head.raw_headers))
+    assert (True, False) == ("leaked" in str(leaking.raw_headers), b"leaked" in later)
+    assert OK[-2:] == later[-2:], "the second exchange ran"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from proxy.wire.server import Listener, bind
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, wire
+from proxy.wire.serving import WireSettings
+from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, until, wire
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -108,3 +109,22 @@ async def test_aiohttps_own_request_handling_is_never_used() -> None:
     async with RawUpstream(Echo()) as upstream, wire(upstream.port) as running:
         with pytest.raises(RuntimeError):
             await running.server.request_handler(None)  # type: ignore[arg-type]
+
+
+async def test_who_is_turned_away_is_counted_and_told_of_once_in_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = WireSettings(max_connections=1)
+    async with RawUpstream(Echo()) as upstream, wire(upstream.port, settings=settings) as running:
+        await running.connect()
+        await until(lambda: running.server.open_connections == 1)
+        for pause in (0.0, 9.0, 2.0):
+            running.clock.stepped += pause
+            await (await running.connect()).rest()
+        counted = running.server.turned_away
+
+    assert 3 == counted
+    assert [
+        "as many connections are open as may be, which is 1; turned away so far: 1",
+        "as many connections are open as may be, which is 1; turned away so far: 3",
+    ] == [record.getMessage() for record in caplog.records if record.name == "seawall"]

@@ -163,7 +163,7 @@ async def test_the_answer_to_a_request_that_only_the_upstream_saw_reaches_nobody
         pytest.param(b"GET / http/1.1\r\nHost: a\r\n\r\n", 400, id="a version in lower case"),
         pytest.param(b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400, id="a space behind the version"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 505, id="the preface of HTTP/2"),
-        pytest.param(b"PRI * HTTP/1.1\r\nHost: a\r\n\r\n", 400, id="the method of that preface"),
+        pytest.param(b"PRI * HTTP/1.1\r\nHost: a\r\n\r\n", 501, id="the method of that preface"),
         pytest.param(b"OPTIONS * RTSP/1.0\r\nHost: a\r\n\r\n", 400, id="RTSP"),
         pytest.param(b"OPTIONS /x RTSP/1.1\r\nHost: a\r\n\r\n", 400, id="RTSP/1.1"),
         pytest.param(b"SOURCE / ICE/1.0\r\nHost: a\r\n\r\n", 400, id="Icecast"),

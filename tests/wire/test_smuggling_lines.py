@@ -166,10 +166,13 @@ async def test_white_space_around_a_value_is_not_passed_on() -> None:
     assert b"GET / HTTP/1.1\r\nHost: a\r\nX: a b\r\n\r\n" == played.seen
 
 
-async def test_more_spaces_in_the_request_line_are_not_passed_on() -> None:
-    played = await play(b"GET   /a   HTTP/1.1\r\nHost: a\r\n\r\n")
+@pytest.mark.parametrize(
+    "line", [b"GET  /a HTTP/1.1", b"GET /a  HTTP/1.1", b"GET /a HTTP/1.1 ", b"GET\t/a HTTP/1.1"]
+)
+async def test_a_request_line_has_two_spaces(line: bytes) -> None:
+    played = await play(line + b"\r\nHost: a\r\n\r\n")
 
-    assert b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n" == played.seen
+    assert ((400,), b"") == (played.statuses, played.seen)
 
 
 async def test_empty_lines_before_a_request_are_skipped() -> None:

@@ -25,7 +25,8 @@ upstream's URL, which virtual hosting and API gateways need.
 
 **What the client sees.** Nothing.
 
-**State.** At most 1024 addresses in the form that RFC 7239 wants; nothing that could fail.
+**State.** At most 1024 addresses in the form that RFC 7239 wants, and the fields of 1024
+callers; nothing that could fail.
 
 **Hardened against.** Spoofed addresses; values that break out of their quotes; addresses
 that are none, which become `unknown` (RFC 7239, section 6.2). An address is never made up:
@@ -44,6 +45,7 @@ from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
 from proxy.exchange import Exchange
+from proxy.headers import HeaderBlock
 from proxy.policy import Services
 
 REASONS = ()
@@ -80,25 +82,43 @@ class Forwarded:
         headers = request.headers
         # Without a trusted proxy in between, the client is the peer.
         peer = exchange.peer_ip or ("" if exchange.peer_trusted else exchange.client_ip)
-        chain = headers.get("X-Forwarded-For")
-        host = headers.get("X-Forwarded-Host") or headers.get("Host") or request.host
+        chain = host = None
+        if exchange.peer_trusted:  # of others the wire drops them
+            chain, host = headers.get("X-Forwarded-For"), headers.get("X-Forwarded-Host")
+        host = host or headers.get("Host") or request.host
         proto = "https" if request.secure else "http"
-        elements = headers.get("Forwarded") if self._standard else None
+        elements = headers.get("Forwarded") if self._standard and exchange.peer_trusted else None
 
-        headers.drop(_OURS)
         if self._x_forwarded:
             addresses = f"{chain}, {peer}" if chain and peer else chain or peer
-            if addresses:
-                headers.add("X-Forwarded-For", addresses)
-            if host:
-                headers.add("X-Forwarded-Host", host)
-            headers.add("X-Forwarded-Proto", proto)
-            if exchange.client_ip:
-                headers.add("X-Real-IP", exchange.client_ip)
+            headers.stamp(_x_forwarded(addresses, host, proto, exchange.client_ip))
+        else:
+            headers.drop(_OURS)
         if self._standard:
             before = elements or (chain and _converted(chain))
             ours = _element(peer, host, proto)
             headers.add("Forwarded", f"{before}, {ours}" if before else ours)
+
+
+def _x_forwarded(addresses: str, host: str, proto: str, client_ip: str) -> HeaderBlock:
+    """The same caller comes again; what is longer than usual is not remembered."""
+    usual = len(addresses) + len(host) <= _REMEMBERED_LENGTH
+    return (_remembered if usual else _fields)(addresses, host, proto, client_ip)
+
+
+def _fields(addresses: str, host: str, proto: str, client_ip: str) -> HeaderBlock:
+    fields = {
+        "X-Forwarded-For": addresses,
+        "X-Forwarded-Host": host,
+        "X-Forwarded-Proto": proto,
+        "X-Real-IP": client_ip,
+    }
+    known = {name: value for name, value in fields.items() if value}
+    return HeaderBlock(known, [name.decode("ascii") for name in _OURS])
+
+
+_REMEMBERED_LENGTH = 256
+_remembered = lru_cache(maxsize=1024)(_fields)
 
 
 def _element(peer: str, host: str, proto: str) -> str:
