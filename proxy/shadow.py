@@ -20,10 +20,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from hashlib import blake2b
 from inspect import iscoroutinefunction
 from typing import Any
+
+from msgspec.structs import replace
 
 from proxy.errors import Rejection
 from proxy.exchange import Attempt, Exchange, ExchangeKey, Forward, Outcome, Response
@@ -225,8 +226,8 @@ def in_shadow(kind: str, hooks: Hooks) -> Hooks:
     )
 
 
-def for_share(name: str, share: float, enforced: Hooks, shadowed: Hooks) -> Hooks:
-    """`enforced` for `share` (0 to 1) of the callers, `shadowed` for the others.
+def in_share(name: str, share: float) -> Callable[[Exchange], bool]:
+    """Whether the policy `name` is enforced on an exchange, at `share` (0 to 1) of the callers.
 
     Who is enforced at one share is enforced at every larger one.
     """
@@ -234,11 +235,20 @@ def for_share(name: str, share: float, enforced: Hooks, shadowed: Hooks) -> Hook
     seeded = blake2b(f"{name}\0".encode(), digest_size=4)
     threshold = share * 2**32
 
-    def pick(exchange: Exchange, hook: str) -> Any:
+    def chosen(exchange: Exchange) -> bool:
         digest = seeded.copy()
         digest.update(exchange.client_ip.encode())
-        chosen = int.from_bytes(digest.digest(), "big") < threshold
-        return getattr(enforced if chosen else shadowed, hook)
+        return int.from_bytes(digest.digest(), "big") < threshold
+
+    return chosen
+
+
+def for_share(name: str, share: float, enforced: Hooks, shadowed: Hooks) -> Hooks:
+    """`enforced` for `share` of the callers, `shadowed` for the others; see `in_share`."""
+    chosen = in_share(name, share)
+
+    def pick(exchange: Exchange, hook: str) -> Any:
+        return getattr(enforced if chosen(exchange) else shadowed, hook)
 
     def plainly(hook: str) -> Callable[..., Any]:
         def dispatch(exchange: Exchange, *args: Any) -> Any:

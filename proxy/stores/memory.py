@@ -2,10 +2,7 @@
 
 What is bounded, and who is forgotten at the bound:
 
-- Buckets (`take`, `take_all`): `max_keys`. A bucket that is full again says nothing and goes
-  first. Then goes the one that would be full soonest, since its owner gains least by it: a
-  flood of new keys pushes out other new keys, not a caller who is being refused.
-  `forgotten` counts these.
+- Buckets (`take`, `take_all`): `max_keys` of each limit; `proxy.stores.buckets` says who goes.
 - Values (`claim`, `confirm`, `set`): `max_keys` and, keys and values together, `max_bytes`.
   Only what has expired is forgotten. A claim that is forgotten lets a duplicate pass, so
   that a new key meets StoreError at the bound, and the policy says what happens then.
@@ -17,16 +14,17 @@ everything is atomic on one event loop; no instance may be shared between thread
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
-from heapq import heapify, heappop, heappush, heapreplace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from proxy.algorithms import gcra
-from proxy.algorithms.gcra import MICROSECONDS, Decision, Quota
+from proxy.algorithms.gcra import MICROSECONDS, Taken
 from proxy.clock import Clock
 from proxy.errors import StoreError
-
-T = TypeVar("T")
+from proxy.stores.buckets import BucketTable
+from proxy.stores.protocol import Buckets, Wanted
+from proxy.stores.shelf import Shelf
 
 _LONGEST_KEY = 256
 _NEVER = 2**63
@@ -38,53 +36,66 @@ class MemoryStore:
     """Implements `proxy.stores.protocol.Store`; also without awaiting, where every request asks."""
 
     def __init__(self, clock: Clock, *, max_keys: int = 100_000, max_bytes: int = 64 * 1024 * 1024) -> None:
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._max_keys = max_keys
         self._max_bytes = max_bytes
-        self._buckets: _Shelf[None] = _Shelf()
-        self._values: _Shelf[bytes] = _Shelf()
+        self._tables: dict[str, BucketTable] = {}
+        self._values: Shelf[bytes] = Shelf()
         self._bytes = 0
-        self._leases: _Shelf[_Places] = _Shelf()
-        self.forgotten = 0
-        """Buckets that were given up at the bound before they were full again."""
+        self._leases: Shelf[_Places] = Shelf()
 
-    async def take(self, key: str, quota: Quota, cost: int = 1) -> Decision:
-        return self.take_now(key, quota, cost)
+    async def take(self, buckets: Buckets, key: str, cost: int = 1) -> Taken:
+        return self.take_now(buckets, key, cost)
 
-    async def take_all(self, wanted: list[tuple[str, Quota, int]]) -> list[Decision]:
+    async def take_all(self, wanted: Sequence[Wanted]) -> list[Taken]:
         return self.take_all_now(wanted)
 
-    def take_now(self, key: str, quota: Quota, cost: int = 1) -> Decision:
+    def take_now(self, buckets: Buckets, key: str, cost: int = 1) -> Taken:
         """`take`, for a hook that must not be a coroutine."""
-        key = _bounded(key)
-        now = self._now()
-        full_at, decision = gcra.take(self._buckets.until(key, now), now, quota, cost)
-        if decision.allowed:
-            self._fill(key, full_at, now)
-        return decision
+        now = round(self._monotonic() * MICROSECONDS)
+        table = self._tables.get(buckets.name)
+        if table is None:
+            table = self._table(buckets.name, now)
+        return table.take(buckets, key if len(key) <= _LONGEST_KEY else _bounded(key), now, cost)
 
-    def take_all_now(self, wanted: list[tuple[str, Quota, int]]) -> list[Decision]:
+    def take_all_now(self, wanted: Sequence[Wanted]) -> list[Taken]:
         """`take_all`, for a hook that must not be a coroutine."""
         now = self._now()
-        filled: dict[str, int] = {}
-        decisions = []
-        for name, quota, cost in wanted:
-            key = _bounded(name)
-            full_at, decision = gcra.take(filled.get(key, self._buckets.until(key, now)), now, quota, cost)
-            filled[key] = full_at
+        filled: dict[tuple[str, str], tuple[Buckets, int]] = {}
+        found: list[tuple[Buckets, str, int, int]] = []
+        decisions: list[Taken] = []
+        for buckets, name, cost in wanted:
+            key, stands_at = self._table(buckets.name, now).look(buckets, _bounded(name), now)
+            _, full_at = filled.get((buckets.name, key), (buckets, stands_at))
+            passed, used = decision = gcra.take(full_at, now, buckets.quota, cost)
+            if passed:
+                filled[buckets.name, key] = buckets, now + used
+            found.append((buckets, key, stands_at, cost))
             decisions.append(decision)
-        if all(decision.allowed for decision in decisions):
-            for key, full_at in filled.items():
-                self._fill(key, full_at, now)
+        if all(passed for passed, _ in decisions):
+            for (name, key), (buckets, full_at) in filled.items():
+                self._table(name, now).fill(buckets, key, full_at, now)
             return decisions
         return [
-            self._left(name, quota, now) if decision.allowed else decision
-            for (name, quota, _), decision in zip(wanted, decisions, strict=True)
+            (True, max(full_at - now, 0)) if passed else (False, self._refuse(buckets, key, now, cost))
+            for (passed, _), (buckets, key, full_at, cost) in zip(decisions, found, strict=True)
         ]
 
-    def _left(self, name: str, quota: Quota, now: int) -> Decision:
-        """What is there to take, with nothing taken."""
-        return gcra.take(self._buckets.until(_bounded(name), now), now, quota, 0)[1]
+    @property
+    def forgotten(self) -> int:
+        """Buckets that were given up at the bound before they were full again."""
+        return sum(table.forgotten for table in self._tables.values())
+
+    def _refuse(self, buckets: Buckets, key: str, now: int, cost: int) -> int:
+        return self._table(buckets.name, now).refuse(buckets, key, now, cost)
+
+    def _table(self, name: str, now: int) -> BucketTable:
+        """The table of `name`. A new one takes the place of those that have nothing left to say."""
+        table = self._tables.get(name)
+        if table is None:
+            self._tables = {name: table for name, table in self._tables.items() if not table.is_full(now)}
+            table = self._tables[name] = BucketTable()
+        return table
 
     async def claim(self, key: str, value: bytes, ttl: float) -> bytes | None:
         key = _bounded(key)
@@ -127,16 +138,7 @@ class MemoryStore:
             self._leases.drop(key)
 
     def _now(self) -> int:
-        return _microseconds(self._clock.monotonic())
-
-    def _fill(self, key: str, full_at: int, now: int) -> None:
-        buckets = self._buckets
-        if key not in buckets:
-            buckets.purge(now, _PURGED_AT_ONCE)
-            if len(buckets) >= self._max_keys:
-                buckets.purge(_NEVER, 1)
-                self.forgotten += 1
-        buckets.put(key, full_at, None)
+        return round(self._monotonic() * MICROSECONDS)
 
     def _write(self, key: str, value: bytes, ttl: float, now: int) -> None:
         until = now + _microseconds(ttl)
@@ -147,89 +149,13 @@ class MemoryStore:
         self._make_room(self._values, key, size, now)
         self._values.put(key, until, value, size)
 
-    def _make_room(self, shelf: _Shelf[Any], key: str, size: int, now: int) -> None:
+    def _make_room(self, shelf: Shelf[Any], key: str, size: int, now: int) -> None:
         """Let go of what has expired until `key` fits; raises StoreError where it does not."""
         shelf.purge(now, _PURGED_AT_ONCE)
         while not shelf.has_room(key, size, self._max_keys, self._max_bytes):
             if not shelf.purge(now, 1):
                 bounds = f"{self._max_keys} keys, {self._max_bytes} bytes"
                 raise StoreError(f"the memory store is full ({bounds}), and nothing in it has expired")
-
-
-class _Shelf(Generic[T]):
-    """Things by key, each until its time; knows what ends next without looking at the rest.
-
-    The heap has an entry for every key that is no later than the truth. A time that moves on
-    is put right when its entry comes up; one that moves back gets another entry.
-    """
-
-    __slots__ = ("_heap", "_items", "_size")
-
-    def __init__(self) -> None:
-        self._items: dict[str, tuple[int, T, int]] = {}
-        self._heap: list[tuple[int, str]] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._items
-
-    def until(self, key: str, now: int) -> int:
-        """When `key` ends; `now` for one that is not here."""
-        item = self._items.get(key)
-        return now if item is None else item[0]
-
-    def get(self, key: str, now: int) -> T | None:
-        """What is kept at `key` and has not ended."""
-        item = self._items.get(key)
-        return None if item is None or item[0] <= now else item[1]
-
-    def put(self, key: str, until: int, thing: T, size: int = 0) -> None:
-        """Keep `thing` at `key`, instead of what was there."""
-        old = self._items.get(key)
-        self._items[key] = (until, thing, size)
-        self._size += size - (0 if old is None else old[2])
-        if old is None or until < old[0]:
-            heappush(self._heap, (until, key))
-            if len(self._heap) > 2 * len(self._items) + 64:
-                self._heap = [(item[0], key) for key, item in self._items.items()]
-                heapify(self._heap)
-
-    def drop(self, key: str) -> None:
-        """Forget `key`. Its heap entry goes when it comes up."""
-        item = self._items.pop(key, None)
-        if item is not None:
-            self._size -= item[2]
-
-    def purge(self, now: int, at_most: int) -> int:
-        """Forget up to `at_most` keys that have ended; how many it were."""
-        for done in range(at_most):
-            soonest = self._soonest()
-            if soonest is None or soonest[0] > now:
-                return done
-            self.drop(soonest[1])
-        return at_most
-
-    def has_room(self, key: str, size: int, max_keys: int, max_size: int) -> bool:
-        """Both bounds hold with `size` at `key`."""
-        old = self._items.get(key)
-        keys, held = (len(self._items) + 1, 0) if old is None else (len(self._items), old[2])
-        return keys <= max_keys and self._size - held + size <= max_size
-
-    def _soonest(self) -> tuple[int, str] | None:
-        heap = self._heap
-        while heap:
-            at, key = heap[0]
-            item = self._items.get(key)
-            if item is None:
-                heappop(heap)
-            elif item[0] > at:
-                heapreplace(heap, (item[0], key))
-            else:
-                return heap[0]
-        return None
 
 
 class _Places:

@@ -7,20 +7,47 @@ specification that every store passes.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from proxy.algorithms.gcra import Decision, Quota
+from proxy.algorithms.gcra import Penalty, Quota, Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The buckets of one limit, one for each key.
+
+    State belongs to `name`. Where another quota comes with it, each bucket goes on with the same
+    share of it used.
+    """
+
+    name: str
+    quota: Quota
+    max_keys: int = 100_000
+    """Of this name, where the store is bounded by numbers: it says who is forgotten there."""
+    penalty: Penalty | None = None
+
+
+Wanted = tuple[Buckets, str, int]
+"""Which bucket, by its key, and how much of it."""
 
 
 class Store(Protocol):
     """Atomic verbs over keys that policies choose."""
 
-    async def take(self, key: str, quota: Quota, cost: int = 1) -> Decision:
-        """Spend `cost` of the bucket at `key`, or learn when that will be possible."""
+    async def take(self, buckets: Buckets, key: str, cost: int = 1) -> Taken:
+        """Spend `cost` of the bucket at `key`, or learn what is used of it.
+
+        A refusal consumes nothing, but for what a penalty adds.
+        """
         ...
 
-    async def take_all(self, wanted: list[tuple[str, Quota, int]]) -> list[Decision]:
-        """Spend from every bucket or from none: one that refuses costs the others nothing."""
+    async def take_all(self, wanted: Sequence[Wanted]) -> list[Taken]:
+        """Spend from every bucket or from none: one that refuses costs the others nothing.
+
+        Where one refuses, the others tell what is used of them without this request.
+        """
         ...
 
     async def claim(self, key: str, value: bytes, ttl: float) -> bytes | None:
@@ -45,4 +72,17 @@ class Store(Protocol):
 
     async def release(self, key: str, holder: str) -> None:
         """Give the place back; nothing happens where `holder` has none."""
+        ...
+
+
+@runtime_checkable
+class AtHand(Protocol):
+    """A store in this process: it cannot fail, and a hook need not be a coroutine to ask it."""
+
+    def take_now(self, buckets: Buckets, key: str, cost: int = 1) -> Taken:
+        """As `take`."""
+        ...
+
+    def take_all_now(self, wanted: Sequence[Wanted]) -> list[Taken]:
+        """As `take_all`."""
         ...

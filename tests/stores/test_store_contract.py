@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from proxy.algorithms.gcra import Quota
+from proxy.algorithms.gcra import Penalty, Quota
 from proxy.stores.memory import MemoryStore
-from proxy.stores.protocol import Store
+from proxy.stores.protocol import Buckets, Store
 from proxy.testing import FakeClock
 
-TEN_A_SECOND = Quota(limit=10, period=1.0, burst=5)
+TEN_A_SECOND = Buckets("a", Quota(limit=10, period=1.0, burst=5))
 
 
 @pytest.fixture
@@ -27,83 +28,176 @@ def store(request: pytest.FixtureRequest, clock: FakeClock) -> Store:
 
 class TestTake:
     async def test_of_many_callers_at_once_exactly_burst_pass(self, store: Store) -> None:
-        taken = await asyncio.gather(*(store.take("k", TEN_A_SECOND) for _ in range(50)))
+        taken = await asyncio.gather(*(store.take(TEN_A_SECOND, "k") for _ in range(50)))
 
-        assert 5 == sum(decision.allowed for decision in taken)
+        assert 5 == sum(passed for passed, _ in taken)
 
-    async def test_what_is_left_counts_down_to_none(self, store: Store) -> None:
-        left = [(await store.take("k", TEN_A_SECOND)).remaining for _ in range(6)]
+    async def test_what_is_used_counts_up_to_the_whole_bucket(self, store: Store) -> None:
+        taken = [await store.take(TEN_A_SECOND, "k") for _ in range(6)]
 
-        assert [4, 3, 2, 1, 0, 0] == left
+        assert [(True, n * 100_000) for n in range(1, 6)] + [(False, 500_000)] == taken
 
-    async def test_a_refusal_says_when_it_would_pass_and_is_right(
+    async def test_a_bucket_is_there_again_as_fast_as_the_quota_says(
         self, store: Store, clock: FakeClock
     ) -> None:
         for _ in range(5):
-            await store.take("k", TEN_A_SECOND)
+            await store.take(TEN_A_SECOND, "k")
 
-        refused = await store.take("k", TEN_A_SECOND)
-        await clock.advance(refused.retry_after - 0.001)
-        too_early = await store.take("k", TEN_A_SECOND)
+        await clock.advance(0.099)
+        too_early = await store.take(TEN_A_SECOND, "k")
         await clock.advance(0.001)
-        in_time = await store.take("k", TEN_A_SECOND)
+        in_time = await store.take(TEN_A_SECOND, "k")
 
-        assert (False, 0.1) == (refused.allowed, refused.retry_after)
-        assert (False, True) == (too_early.allowed, in_time.allowed)
+        assert [(False, 401_000), (True, 500_000)] == [too_early, in_time]
 
     async def test_refusals_consume_nothing(self, store: Store, clock: FakeClock) -> None:
         for _ in range(50):
-            await store.take("k", TEN_A_SECOND)
+            await store.take(TEN_A_SECOND, "k")
         await clock.advance(0.5)
 
-        assert 5 == sum([(await store.take("k", TEN_A_SECOND)).allowed for _ in range(10)])
+        assert 5 == sum([(await store.take(TEN_A_SECOND, "k"))[0] for _ in range(10)])
 
     async def test_a_request_may_cost_more_than_one(self, store: Store) -> None:
-        dear = await store.take("k", TEN_A_SECOND, 4)
-        too_dear = await store.take("k", TEN_A_SECOND, 2)
-        cheap = await store.take("k", TEN_A_SECOND, 1)
+        taken = [await store.take(TEN_A_SECOND, "k", cost) for cost in (4, 2, 1)]
 
-        assert [(True, 1), (False, 1), (True, 0)] == [
-            (d.allowed, d.remaining) for d in (dear, too_dear, cheap)
-        ]
+        assert [(True, 400_000), (False, 400_000), (True, 500_000)] == taken
 
     async def test_one_key_costs_another_nothing(self, store: Store) -> None:
         for _ in range(10):
-            await store.take("mine", TEN_A_SECOND)
+            await store.take(TEN_A_SECOND, "mine")
 
-        assert (await store.take("yours", TEN_A_SECOND)).allowed
+        assert (True, 100_000) == await store.take(TEN_A_SECOND, "yours")
+
+    async def test_one_name_costs_another_nothing(self, store: Store) -> None:
+        await store.take(TEN_A_SECOND, "k", 5)
+
+        assert (True, 100_000) == await store.take(replace(TEN_A_SECOND, name="b"), "k")
+
+    async def test_the_same_name_is_the_same_limit_whoever_asks(self, store: Store) -> None:
+        await store.take(TEN_A_SECOND, "k", 5)
+
+        assert not (await store.take(replace(TEN_A_SECOND), "k"))[0]
+
+    @pytest.mark.parametrize(
+        ("quota", "passed"),
+        [
+            pytest.param(Quota(10, 1.0, 10), 4, id="a larger burst"),
+            pytest.param(Quota(10, 1.0, 3), 1, id="a smaller burst"),
+            pytest.param(Quota(100, 1.0, 5), 2, id="a higher limit"),
+            pytest.param(Quota(1, 60.0, 5), 2, id="a lower limit"),
+        ],
+    )
+    async def test_with_another_quota_the_same_share_is_used(
+        self, store: Store, quota: Quota, passed: int
+    ) -> None:
+        await store.take(TEN_A_SECOND, "k", 3)
+        changed = replace(TEN_A_SECOND, quota=quota)
+
+        assert passed == sum([(await store.take(changed, "k"))[0] for _ in range(20)])
+
+    async def test_keys_of_any_length_and_content_are_told_apart(self, store: Store) -> None:
+        keys = ["", "a", "a b\r\n\0", "é", "\udcff", "\ud801", "k" * 5000, "k" * 4999 + "j"]
+
+        assert [100_000] * len(keys) == [(await store.take(TEN_A_SECOND, key))[1] for key in keys]
+
+
+class TestPenalty:
+    """A bucket of one, a second each; what is past one refusal costs twice as much, up to 10 s."""
+
+    STRICT = Buckets("p", Quota(1, 1.0, 1), penalty=Penalty(1, 2.0, 10_000_000))
+
+    async def waits(self, store: Store, times: int) -> list[float]:
+        taken = [await store.take(self.STRICT, "k") for _ in range(times)]
+        return [self.STRICT.quota.wait(used) / 1e6 for passed, used in taken if not passed]
+
+    async def test_each_refusal_past_those_that_are_free_makes_the_wait_longer(self, store: Store) -> None:
+        assert [1.0, 2.0, 4.0, 8.0, 10.0, 10.0] == await self.waits(store, 7)
+
+    async def test_the_wait_is_kept(self, store: Store, clock: FakeClock) -> None:
+        await self.waits(store, 3)
+        await clock.advance(1.999)
+        before = await store.take(self.STRICT, "k")
+        await clock.advance(4.0)
+        after = await store.take(self.STRICT, "k")
+
+        assert (False, True) == (before[0], after[0])
+
+    async def test_refusals_are_forgotten_once_the_bucket_is_full(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        await self.waits(store, 5)
+        await clock.advance(9.0)
+
+        assert [1.0, 2.0] == await self.waits(store, 3)
+
+    async def test_they_are_not_forgotten_as_long_as_something_is_used(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        two = replace(self.STRICT, name="two", quota=Quota(1, 1.0, 2))
+        for _ in range(4):
+            await store.take(two, "k")
+        await clock.advance(2.0)
+
+        taken = [await store.take(two, "k") for _ in range(2)]
+
+        assert ([True, False], 4_000_000) == ([passed for passed, _ in taken], two.quota.wait(taken[1][1]))
+
+    async def test_nobody_else_pays(self, store: Store) -> None:
+        await self.waits(store, 5)
+
+        assert (True, 1_000_000) == await store.take(self.STRICT, "somebody else")
+
+    async def test_a_refusal_by_another_limit_does_not_count(self, store: Store) -> None:
+        await store.take(TEN_A_SECOND, "empty", 5)
+        for _ in range(5):
+            await store.take_all([(self.STRICT, "k", 1), (TEN_A_SECOND, "empty", 1)])
+
+        assert [1.0, 2.0] == await self.waits(store, 3)
+
+    async def test_of_several_limits_the_one_that_refuses_counts(self, store: Store) -> None:
+        for _ in range(4):
+            taken = await store.take_all([(self.STRICT, "k", 1), (TEN_A_SECOND, "k", 1)])
+
+        assert [(False, 4_000_000), (True, 100_000)] == taken
 
 
 class TestTakeAll:
     async def test_all_buckets_pay_where_all_agree(self, store: Store) -> None:
-        taken = await store.take_all([("a", TEN_A_SECOND, 1), ("b", TEN_A_SECOND, 2)])
+        taken = await store.take_all([(TEN_A_SECOND, "a", 1), (TEN_A_SECOND, "b", 2)])
 
-        assert [(True, 4), (True, 3)] == [(d.allowed, d.remaining) for d in taken]
+        assert [(True, 100_000), (True, 200_000)] == taken
 
     async def test_one_that_refuses_costs_the_others_nothing(self, store: Store) -> None:
-        for _ in range(5):
-            await store.take("empty", TEN_A_SECOND)
+        await store.take(TEN_A_SECOND, "empty", 5)
 
         for _ in range(20):
-            taken = await store.take_all([("full", TEN_A_SECOND, 1), ("empty", TEN_A_SECOND, 1)])
+            taken = await store.take_all([(TEN_A_SECOND, "full", 1), (TEN_A_SECOND, "empty", 1)])
 
-        assert [(True, 5), (False, 0)] == [(d.allowed, d.remaining) for d in taken]
+        assert [(True, 0), (False, 500_000)] == taken
 
     async def test_a_key_that_is_named_twice_pays_twice(self, store: Store) -> None:
-        first = await store.take_all([("k", TEN_A_SECOND, 3), ("k", TEN_A_SECOND, 3)])
-        second = await store.take_all([("k", TEN_A_SECOND, 3), ("k", TEN_A_SECOND, 2)])
+        first = await store.take_all([(TEN_A_SECOND, "k", 3), (TEN_A_SECOND, "k", 3)])
+        second = await store.take_all([(TEN_A_SECOND, "k", 3), (TEN_A_SECOND, "k", 2)])
 
-        assert [True, False] == [d.allowed for d in first]
-        assert [True, True] == [d.allowed for d in second]
+        assert [True, False] == [passed for passed, _ in first]
+        assert [(True, 300_000), (True, 500_000)] == second
 
     async def test_of_many_callers_at_once_as_many_pass_as_the_tightest_allows(self, store: Store) -> None:
-        tight = Quota(limit=1, period=1.0, burst=3)
-        wanted = [("wide", TEN_A_SECOND, 1), ("tight", tight, 1)]
+        tight = Buckets("tight", Quota(limit=1, period=1.0, burst=3))
+        wanted = [(TEN_A_SECOND, "k", 1), (tight, "k", 1)]
 
         taken = await asyncio.gather(*(store.take_all(wanted) for _ in range(50)))
 
-        assert 3 == sum(all(d.allowed for d in decisions) for decisions in taken)
-        assert 1 == (await store.take("wide", TEN_A_SECOND)).remaining
+        assert 3 == sum(all(passed for passed, _ in decisions) for decisions in taken)
+        assert (True, 400_000) == await store.take(TEN_A_SECOND, "k")
+
+    async def test_limits_that_nobody_used_before_are_taken_together(self, store: Store) -> None:
+        limits = [Buckets(f"new {n}", Quota(1, 60.0, 1)) for n in range(5)]
+        wanted = [(limit, "k", 1) for limit in limits]
+
+        await store.take_all(wanted)
+
+        assert [False] * 5 == [passed for passed, _ in await store.take_all(wanted)]
 
     async def test_nothing_wanted_is_nothing_decided(self, store: Store) -> None:
         assert [] == await store.take_all([])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from proxy.policies.admission.ip_list import IpList, IpListConfig
+from proxy.policies.admission.rate_limit import RateLimit, RateLimitConfig, together
 from proxy.policies.admission.size_limit import SizeLimit, SizeLimitConfig
 from proxy.policy import AnyPolicyType, PolicyType
 
 ADMISSION: tuple[AnyPolicyType, ...] = (
     PolicyType("ip_list", IpListConfig, IpList),
     PolicyType("size_limit", SizeLimitConfig, SizeLimit, scalar="body"),
+    PolicyType(
+        "rate_limit", RateLimitConfig, RateLimit, scalar="limit", one=("limit", "burst"), together=together
+    ),
 )

@@ -25,6 +25,7 @@ of their prefixes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -34,7 +35,7 @@ from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
 from proxy.config.units import Network
-from proxy.errors import Rejection
+from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange
 from proxy.policy import Services
 
@@ -43,6 +44,7 @@ DENIED = (403, "ip_list.denied", "This address may not use this service.")
 REASONS = (DENIED,)
 
 _VERDICTS_MAX = 1024
+_UNLISTED = "not in allow"
 _MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291, section 2.5.5.2
 
 
@@ -66,7 +68,8 @@ class IpListConfig(PolicyConfig, frozen=True, kw_only=True):
 class IpList:
     """See the module's docstring."""
 
-    def __init__(self, config: IpListConfig, services: Services) -> None:  # noqa: ARG002  # same for all
+    def __init__(self, config: IpListConfig, services: Services) -> None:
+        self._name = services.name
         self._allow = _Networks(config.allow) if config.allow else None
         self._deny = _Networks(config.deny)
         self._verdict = lru_cache(maxsize=_VERDICTS_MAX)(self._decide)
@@ -74,7 +77,12 @@ class IpList:
     def on_request(self, exchange: Exchange) -> None:
         refused_by = self._verdict(exchange.client_ip)
         if refused_by is not None:
-            raise Rejection(*DENIED, facts={"client_ip": exchange.client_ip, "refused_by": refused_by})
+            address = exchange.client_ip
+            facts = {"client_ip": address, "refused_by": refused_by}
+            # Whoever is on `deny` was put there: to take them off is nobody's smallest edit.
+            listable = refused_by == _UNLISTED and re.fullmatch(Network.pattern, address)
+            change = Change("allow", address, "add") if listable else None
+            raise Rejection(*DENIED, facts=facts, change=change, policy=self._name)
 
     def _decide(self, client_ip: str) -> str | None:
         """None to admit; else what the decision says of why not."""
@@ -84,7 +92,7 @@ class IpList:
             return f"deny: {denied}"
         if self._allow is None or (address is not None and self._allow.find(address) is not None):
             return None
-        return "not in allow"
+        return _UNLISTED
 
 
 class _Networks:

@@ -33,14 +33,15 @@ accepted in `Accept` (RFC 9110, section 12.5.1).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Self
 
 from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
+from proxy.config.spelling import spelled
 from proxy.config.units import Size
-from proxy.errors import Rejection
+from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Request
 from proxy.policy import Services
 
@@ -51,6 +52,8 @@ URL = (414, "size_limit.url", "The URL is longer than this service accepts.")
 CONTENT_TYPE = (415, "size_limit.content_type", "This service does not accept bodies of this type.")
 
 REASONS = (BODY, HEADERS, HEADER_COUNT, URL, CONTENT_TYPE)
+
+_UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
 class MediaType(str):
@@ -95,11 +98,21 @@ class SizeLimitConfig(PolicyConfig, frozen=True, kw_only=True):
         if not self.content_types and all(limit is None for limit in limits):
             yield "", "nothing is limited; expected body, headers, header_count, url or content_types"
 
+    def in_words(self) -> Sequence[str]:
+        """What is admitted at most."""
+        limits = (
+            ("bodies up to", self.body),
+            ("headers up to", self.headers),
+            ("header lines up to", self.header_count),
+            ("urls up to", self.url),
+        )
+        return tuple(f"{what} {spelled(limit)}" for what, limit in limits if limit is not None)
+
 
 class SizeLimit:
     """See the module's docstring."""
 
-    def __init__(self, config: SizeLimitConfig, services: Services) -> None:  # noqa: ARG002  # same for all
+    def __init__(self, config: SizeLimitConfig, services: Services) -> None:
         checks = {
             self._check_url: config.url,
             self._check_header_count: config.header_count,
@@ -113,6 +126,7 @@ class SizeLimit:
         self._types = frozenset(config.content_types)
         self._accepted = [("Accept", ", ".join(config.content_types))]
         self._body = config.body
+        self._name = services.name
         # For bodies of a declared length, which cannot go over it once they are admitted.
         self._unused = Rejection(*BODY)
 
@@ -124,9 +138,11 @@ class SizeLimit:
         if self._body is None or declared == 0:
             return
         if declared is None:
-            exchange.bound_body(self._body, Rejection(*BODY, facts={"limit": self._body}))
+            # Without a `change`: how long it would have become is never known.
+            exchange.bound_body(self._body, Rejection(*BODY, facts={"limit": self._body}, policy=self._name))
         elif declared > self._body:
-            raise Rejection(*BODY, facts={"declared": declared, "limit": self._body})
+            facts = {"declared": declared, "limit": self._body}
+            raise Rejection(*BODY, facts=facts, change=_at_least("body", declared), policy=self._name)
         else:
             exchange.bound_body(self._body, self._unused)
 
@@ -134,28 +150,49 @@ class SizeLimit:
         target = request.target
         size = len(target) if target.isascii() else len(target.encode("utf-8", "surrogateescape"))
         if size > self._url:
-            raise Rejection(*URL, facts={"size": size, "limit": self._url})
+            facts = {"size": size, "limit": self._url}
+            raise Rejection(*URL, facts=facts, change=_at_least("url", size), policy=self._name)
 
     def _check_header_count(self, request: Request) -> None:
-        count = len(request.headers.received)
+        count = request.headers.received_count
         if count > self._header_count:
-            raise Rejection(*HEADER_COUNT, facts={"count": count, "limit": self._header_count})
+            facts = {"count": count, "limit": self._header_count}
+            change = Change("header_count", count)
+            raise Rejection(*HEADER_COUNT, facts=facts, change=change, policy=self._name)
 
     def _check_headers(self, request: Request) -> None:
-        size = sum([len(name) + len(value) for name, value in request.headers.received])
+        size = request.headers.received_size
         if size > self._headers:
-            raise Rejection(*HEADERS, facts={"size": size, "limit": self._headers})
+            facts = {"size": size, "limit": self._headers}
+            raise Rejection(*HEADERS, facts=facts, change=_at_least("headers", size), policy=self._name)
 
     def _check_content_type(self, request: Request) -> None:
         if request.content_length == 0:
             return
         sent = request.headers.get_all("Content-Type")
-        if len(sent) != 1 or not self._accepts(sent[0].partition(";")[0].strip().lower()):
-            facts = {"content_type": ", ".join(sent)}
-            raise Rejection(*CONTENT_TYPE, headers=self._accepted, facts=facts)
+        media_type = sent[0].partition(";")[0].strip().lower() if len(sent) == 1 else ""
+        if not self._accepts(media_type):
+            # Of two fields, or of none, no list makes one.
+            known = re.fullmatch(MediaType.pattern, media_type) and not media_type.endswith("/*")
+            raise Rejection(
+                *CONTENT_TYPE,
+                headers=self._accepted,
+                facts={"content_type": ", ".join(sent)},
+                change=Change("content_types", media_type, "add") if known else None,
+                policy=self._name,
+            )
 
     def _accepts(self, media_type: str) -> bool:
         if media_type in self._types:
             return True
         subtypes = f"{media_type.partition('/')[0]}/*"
         return subtypes in self._types and re.fullmatch(MediaType.pattern, media_type) is not None
+
+
+def _at_least(field: str, size: int) -> Change:
+    """`field` raised to `size`, rounded up as far as an operator would write it: `5.001MiB`."""
+    for unit, number in _UNITS:
+        if size >= number:
+            thousandths = -(-size * 1000 // number)
+            return Change(field, f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".") + unit)
+    return Change(field, f"{size}B")

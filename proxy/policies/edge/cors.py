@@ -44,15 +44,16 @@ caches, and preflights that reach an application which answers `OPTIONS` with an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, NamedTuple, Self
 
 from msgspec import Meta
 
 from proxy.config.patterns import Method
 from proxy.config.schema import PolicyConfig
-from proxy.config.units import Duration, HeaderName
-from proxy.errors import Rejection
+from proxy.config.spelling import spelled
+from proxy.config.units import Duration, HeaderName, Unit
+from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, ExchangeKey, Response
 from proxy.headers import HeaderBlock
 from proxy.policy import Services
@@ -72,6 +73,8 @@ _CORS_FIELDS = (
     "Access-Control-Expose-Headers",
     "Access-Control-Max-Age",
 )
+_MOST_NAMES = 16
+"""Of headers that a decision says to add; who asks for more wants something else."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -136,6 +139,12 @@ class CorsConfig(PolicyConfig, frozen=True, kw_only=True):
                     "there is no wildcard; expected names of headers",
                 )
 
+    def in_words(self) -> Sequence[str]:
+        """For how long a change of this policy may go unnoticed."""
+        if self.max_age < 1:
+            return ("a browser asks again before each request",)
+        return (f"a browser asks again after {spelled(self.max_age)} at the latest",)
+
 
 class _Blocks(NamedTuple):
     """The CORS headers for one origin, serialised at load."""
@@ -147,7 +156,8 @@ class _Blocks(NamedTuple):
 class Cors:
     """See the module's docstring."""
 
-    def __init__(self, config: CorsConfig, services: Services) -> None:  # noqa: ARG002  # same for all
+    def __init__(self, config: CorsConfig, services: Services) -> None:
+        self._name = services.name
         self._any = "*" in config.origins
         self._blocks = {str(origin): _blocks(config, origin) for origin in config.origins}
         self._other = _Blocks(HeaderBlock({}, _CORS_FIELDS), HeaderBlock({}, _CORS_FIELDS))
@@ -165,13 +175,9 @@ class Cors:
         if origin is None or method is None:
             return None
         blocks = self._blocks_for(origin)
-        if blocks is self._other:
-            raise Rejection(*ORIGIN, facts={"origin": origin})
-        if method not in self._methods:
-            raise Rejection(*METHOD, facts={"method": method})
-        for name in (headers.get("Access-Control-Request-Headers") or "").lower().split(","):
-            if name.strip() not in self._headers and name.strip():
-                raise Rejection(*HEADERS, facts={"header": name.strip()})
+        unlisted = self._unlisted(headers.get("Access-Control-Request-Headers") or "")
+        if blocks is self._other or method not in self._methods or unlisted:
+            raise self._refusal(origin, method, unlisted, listed=blocks is not self._other)
         exchange.remember(self._preflight, blocks)
         return Response(204)
 
@@ -186,6 +192,23 @@ class Cors:
             headers.stamp(preflight.preflight)
         else:
             headers.stamp(self._blocks_for(exchange.request.headers.get("Origin")).actual)
+
+    def _unlisted(self, asked: str) -> tuple[str, ...]:
+        names = [name.strip() for name in asked.lower().split(",")]
+        return tuple(name for name in names if name and name not in self._headers)
+
+    def _refusal(self, origin: str, method: str, unlisted: tuple[str, ...], *, listed: bool) -> Rejection:
+        """The first thing that is wrong, with the edit that allows it where nothing else is wrong."""
+        alone = listed + (method in self._methods) + (not unlisted) == 2
+        if not listed:
+            change = Change("origins", origin, "add") if alone and _can_be_listed(Origin, origin) else None
+            return Rejection(*ORIGIN, facts={"origin": origin}, change=change, policy=self._name)
+        if method not in self._methods:
+            change = Change("methods", method, "add") if alone and _can_be_listed(Method, method) else None
+            return Rejection(*METHOD, facts={"method": method}, change=change, policy=self._name)
+        few = len(unlisted) <= _MOST_NAMES and all(_can_be_listed(HeaderName, name) for name in unlisted)
+        change = Change("headers", unlisted, "add") if few else None
+        return Rejection(*HEADERS, facts={"header": unlisted[0]}, change=change, policy=self._name)
 
     def _blocks_for(self, origin: str | None) -> _Blocks:
         if self._any:
@@ -210,6 +233,14 @@ def _blocks(config: CorsConfig, origin: str) -> _Blocks:
 
 def _block(fields: dict[str, str]) -> HeaderBlock:
     return HeaderBlock({name: value for name, value in fields.items() if value}, _CORS_FIELDS)
+
+
+def _can_be_listed(unit: type[Unit], text: str) -> bool:
+    """A policy file may have `text`, and compares it as it came."""
+    try:
+        return text != "*" and str(unit.parse(text)) == text
+    except ValueError:
+        return False
 
 
 def _lists_origin(vary: str) -> bool:

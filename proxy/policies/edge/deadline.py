@@ -33,12 +33,13 @@ told nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
+from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange
@@ -72,6 +73,10 @@ class DeadlineConfig(PolicyConfig, frozen=True, kw_only=True):
         if self.accept_from_clients and self.propagate is None:
             yield "accept_from_clients", "there is no header to accept; expected `propagate` to name it"
 
+    def in_words(self) -> Sequence[str]:
+        """How long an exchange may take."""
+        return (f"at most {spelled(self.total)} from a request's first byte to the last of its response",)
+
 
 class Deadline:
     """See the module's docstring."""
@@ -83,7 +88,8 @@ class Deadline:
         self._monotonic = services.clock.monotonic
         # Made once, since the wire answers with it and nobody raises it: raising would add to its
         # traceback, and keep alive what that refers to.
-        self._refusal = Rejection(*EXCEEDED, facts={"total": self._total})
+        self._refusal = Rejection(*EXCEEDED, facts={"total": self._total}, policy=services.name)
+        self._name = services.name
 
     def on_request(self, exchange: Exchange) -> None:
         if self._header is None:
@@ -93,7 +99,8 @@ class Deadline:
         if self._accept and exchange.peer_trusted:
             asked = _seconds(exchange.request.headers.get(self._header))
             if asked is not None and asked < total:
-                total, refusal = asked, Rejection(*EXCEEDED, facts={"total": asked})
+                total = asked
+                refusal = Rejection(*EXCEEDED, facts={"total": asked}, policy=self._name)
         deadline = exchange.started + total
         exchange.bound_time(deadline, refusal)
         left = int((deadline - self._monotonic()) * 1000)

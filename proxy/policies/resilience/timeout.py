@@ -21,11 +21,13 @@ the middle of a body.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
+from proxy.config.spelling import spelled
 from proxy.config.units import Duration
 from proxy.exchange import DEFAULT_LIMITS, AttemptLimits, Exchange
 from proxy.policy import Services
@@ -50,6 +52,14 @@ class TimeoutConfig(PolicyConfig, frozen=True, kw_only=True):
     idle: Annotated[Duration, Meta(gt=0, description="Without a byte of a body, in either direction.")] = (
         Duration(DEFAULT_LIMITS.idle)
     )
+
+    def in_words(self) -> Sequence[str]:
+        """What each attempt may take."""
+        return (
+            f"{spelled(self.connect)} to connect",
+            f"{spelled(self.response)} for the head of the response",
+            f"{spelled(self.idle)} without a byte of a body",
+        )
 
 
 class Timeout:

@@ -177,3 +177,23 @@ async def test_the_verdict_is_that_of_looking_at_each_network_in_turn(
 )
 def test_what_a_policy_file_may_say(policies: str, wrong: list[str], tmp_path: Path) -> None:
     assert wrong == problems(policies, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "client_ip", "change"),
+    [
+        pytest.param(INSIDE, (), "192.0.2.8", "192.0.2.8 in allow", id="who is not listed could be"),
+        pytest.param((), INSIDE, "10.1.2.3", "None", id="who is denied was put there"),
+        pytest.param(INSIDE, (), "", "None", id="no address can be listed"),
+        pytest.param(INSIDE, (), "fe80::1%eth0", "None", id="nor one with a zone"),
+    ],
+)
+async def test_a_refusal_names_the_edit_that_admits_and_whose_it_is(
+    allow: tuple[str, ...], deny: tuple[str, ...], client_ip: str, change: str
+) -> None:
+    asked = exchange(client_ip=client_ip)
+
+    await route(a_policy(allow, deny)).respond(asked)
+
+    assert asked.refusal is not None
+    assert (change, "test") == (str(asked.refusal.change), asked.refusal.policy)

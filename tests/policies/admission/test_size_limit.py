@@ -284,3 +284,65 @@ def test_what_is_no_media_type(written: object) -> None:
 )
 def test_what_a_policy_file_may_say(policies: str, wrong: list[str], tmp_path: Path) -> None:
     assert wrong == problems(policies, tmp_path)
+
+
+LONG = {"X-Long": "a" * 2000}
+TEXT = "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "change"),
+    [
+        pytest.param(a_policy(body=5), exchange("POST", body=b"123456"), "body ≥ 6B", id="in bytes"),
+        pytest.param(
+            a_policy(body=5), exchange("POST", body=b"x" * 2048), "body ≥ 2KiB", id="in the largest unit"
+        ),
+        pytest.param(
+            a_policy(body=5), exchange("POST", body=b"x" * 2049), "body ≥ 2.001KiB", id="rounded up"
+        ),
+        pytest.param(
+            a_policy(body=5),
+            exchange("POST", body=Chunks(b"123456")),
+            "None",
+            id="a length that nobody knows",
+        ),
+        pytest.param(a_policy(url=5), exchange(path="/" + "a" * 9), "url ≥ 10B", id="the URL"),
+        pytest.param(a_policy(headers=5), exchange(headers=LONG), "headers ≥ 1.959KiB", id="headers"),
+        pytest.param(
+            a_policy(header_count=1), exchange(headers={"A": "1", "B": "2"}), "header_count ≥ 2", id="many"
+        ),
+        pytest.param(
+            a_policy("image/*"),
+            exchange("POST", body=b"a", headers={"Content-Type": "Text/Plain; charset=utf-8"}),
+            "text/plain in content_types",
+            id="a type, without its parameters",
+        ),
+        pytest.param(
+            a_policy(TEXT),
+            exchange("POST", body=b"a", headers={"Content-Type": "*/*"}),
+            "None",
+            id="a type that is none",
+        ),
+        pytest.param(a_policy(TEXT), exchange("POST", body=b"a"), "None", id="no type"),
+    ],
+)
+async def test_a_refusal_names_the_smallest_limit_that_admits_and_whose_it_is(
+    policy: SizeLimit, asked: Exchange, change: str
+) -> None:
+    await route(policy).respond(asked)
+
+    refusal = asked.refusal or asked.body_refusal
+    assert refusal is not None
+    assert (change, "test") == (str(refusal.change), refusal.policy)
+
+
+def test_it_says_in_words_what_is_admitted() -> None:
+    config = SizeLimitConfig(body=Size(2**20), headers=Size(2**15), header_count=100, url=Size(2**13))
+
+    assert [
+        "bodies up to 1MiB",
+        "headers up to 32KiB",
+        "header lines up to 100",
+        "urls up to 8KiB",
+    ] == list(config.in_words())
+    assert [] == list(SizeLimitConfig(content_types=(MediaType("image/*"),)).in_words())

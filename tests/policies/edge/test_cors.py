@@ -296,3 +296,45 @@ async def test_how_long_a_preflight_is_kept_is_said_in_whole_seconds() -> None:
     response = await route(a_policy(max_age=Duration.parse("1m30s"))).respond(preflight())
 
     assert ["90"] == fields(response)["access-control-max-age"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "change"),
+    [
+        pytest.param(preflight(OTHER), "cors.origin", f"{OTHER} in origins", id="the origin"),
+        pytest.param(preflight(method="PUT"), "cors.method", "PUT in methods", id="the method"),
+        pytest.param(
+            preflight(headers="X-A, content-type,x-b"),
+            "cors.headers",
+            "('x-a', 'x-b') in headers",
+            id="headers",
+        ),
+        pytest.param(preflight(OTHER, "PUT"), "cors.origin", "None", id="two things are no single edit"),
+        pytest.param(preflight(method="PUT", headers="x-a"), "cors.method", "None", id="nor are these two"),
+        pytest.param(preflight("https://A.test:443"), "cors.origin", "None", id="no browser writes it so"),
+        pytest.param(preflight("*"), "cors.origin", "None", id="all origins"),
+        pytest.param(preflight(method="get"), "cors.method", "None", id="no method"),
+        pytest.param(preflight(headers="x-a, *"), "cors.headers", "None", id="there is no wildcard"),
+        pytest.param(
+            preflight(headers=",".join(f"x-{n}" for n in range(17))), "cors.headers", "None", id="too many"
+        ),
+    ],
+)
+async def test_a_refused_preflight_names_the_edit_that_allows_it_and_whose_it_is(
+    asked: Exchange, reason: str, change: str
+) -> None:
+    await route(a_policy(headers=("Content-Type",))).respond(asked)
+
+    refused = asked.refusal
+    assert refused is not None
+    assert (reason, change, "test") == (refused.reason, str(refused.change), refused.policy)
+
+
+@pytest.mark.parametrize(
+    ("max_age", "words"),
+    [(600, "a browser asks again after 10m at the latest"), (0, "a browser asks again before each request")],
+)
+def test_it_says_in_words_when_a_browser_asks_again(max_age: float, words: str) -> None:
+    config = CorsConfig(origins=(Origin("https://app.example"),), max_age=Duration(max_age))
+
+    assert [words] == list(config.in_words())

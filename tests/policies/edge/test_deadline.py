@@ -178,3 +178,9 @@ async def test_in_shadow_it_reports_and_neither_ends_anything_nor_tells_the_upst
 )
 def test_what_a_policy_file_may_say(policies: str, wrong: list[str], tmp_path: Path) -> None:
     assert wrong == problems(policies, tmp_path)
+
+
+def test_it_says_in_words_how_long_an_exchange_may_take() -> None:
+    assert ["at most 1m from a request's first byte to the last of its response"] == list(
+        DeadlineConfig(total=Duration(60)).in_words()
+    )

@@ -49,3 +49,11 @@ async def test_what_is_not_given_is_as_without_the_policy() -> None:
 )
 def test_what_a_policy_file_may_say(policies: str, wrong: list[str], tmp_path: Path) -> None:
     assert wrong == problems(policies, tmp_path)
+
+
+def test_it_says_in_words_what_an_attempt_may_take() -> None:
+    assert [
+        "2s to connect",
+        "10s for the head of the response",
+        "1m without a byte of a body",
+    ] == list(TimeoutConfig(connect=Duration(2), response=Duration(10), idle=Duration(60)).in_words())
