@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from proxy.policies.admission import ADMISSION
 from proxy.policies.edge import EDGE
+from proxy.policies.identity import IDENTITY
 from proxy.policies.resilience import RESILIENCE
 from proxy.policy import AnyPolicyType
 
-PIPELINE_ORDER: tuple[AnyPolicyType, ...] = (*EDGE, *ADMISSION, *RESILIENCE)
+PIPELINE_ORDER: tuple[AnyPolicyType, ...] = (*EDGE, *ADMISSION, *IDENTITY, *RESILIENCE)

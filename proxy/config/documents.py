@@ -1,0 +1,41 @@
+"""Files beside the policy files that hold YAML or JSON, with a schema of their own.
+
+They are read and typed while loading, like the policy files and with the same messages, so
+that a policy never opens a file and a mistake in one is found before anything is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Self
+
+from proxy.config.schema import Schema
+from proxy.config.units import FilePath
+
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class Document(FilePath):
+    """The path of such a file, with what stands in it once it is loaded."""
+
+    schema: ClassVar[type[Schema]]
+    """Of what stands in it; each kind of document is a subclass that says so."""
+    content: Schema | None = None
+    """An instance of `schema`; None in a route that is not enabled."""
+
+    def holding(self, content: Schema) -> Self:
+        """The same path with `content`, an instance of `schema`."""
+        document = type(self)(self)
+        document.content = content
+        return document
+
+
+def read_document(path: Path, read: Callable[[Path, int], bytes]) -> bytes:
+    """What stands in the file at `path`; raises ValueError with the reason where that is of no use."""
+    data = read(path, MAX_BYTES)
+    if not data.strip():
+        raise ValueError("it is empty")
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES // 2**20} MiB")
+    return data
