@@ -4,9 +4,11 @@
   or a configured name. Else any web site could point its own name here (DNS rebinding) and
   have a browser read what it likes.
 - What changes something is refused where a browser says that another site asks for it, and
-  needs the token where one is set.
+  needs the token where one is set. A site that is listed (`--admin-origin`) may ask with the
+  token; where none is set it may only read.
 - Another peer than a loopback one needs the token for everything but liveness, readiness
-  and metrics, which the status port tells anybody.
+  and metrics, which the status port tells anybody, and the question whether a listed site
+  may call (a CORS preflight), which browsers ask without it.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ from proxy.errors import Rejection
 
 _SHORTEST_TOKEN = 16
 _AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::(\d{1,5}))?")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([1-9]\d{0,4}))?", re.IGNORECASE)
+_USUAL_PORTS = {"http": "80", "https": "443"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _OPEN = frozenset({"/livez", "/readyz", "/metrics"})
+METHOD_ANNOUNCED = "Access-Control-Request-Method"
+"""The field that makes an OPTIONS a CORS preflight."""
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="seawall admin"'),)
 
 
@@ -48,6 +54,15 @@ def read_token(path: Path) -> str:
     return token
 
 
+def parse_origin(text: str) -> str:
+    """`text` as a browser writes it in Origin (RFC 6454, section 6.2). Raises ValueError."""
+    found = _ORIGIN.fullmatch(text)
+    if found is None or int(found[3] or 1) > 65535:
+        raise ValueError(f"{text!r} is no origin; expected one such as https://ops.example, without a path")
+    scheme, host, port = found[1].lower(), found[2].lower(), found[3]
+    return f"{scheme}://{host}" if port in (None, _USUAL_PORTS[scheme]) else f"{scheme}://{host}:{port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """What a request to the admin port says of where it comes from."""
@@ -64,19 +79,38 @@ class Caller:
     origin: str | None = None
     fetch_site: str | None = None
     """Sec-Fetch-Site, with which a browser says whose page asks."""
+    announced: str | None = None
+    """The method that a preflight is about."""
+
+    @property
+    def changes(self) -> bool:
+        """The method is one that may change something (RFC 9110, section 9.2.1)."""
+        return self.method not in _SAFE
 
 
 class Gate:
-    """Decides who gets in. `names` are further values of Host: `name`, or `name:port`."""
+    """Decides who gets in.
 
-    def __init__(self, token: str | None, names: Iterable[str] = ()) -> None:
+    `names` are further values of Host: `name`, or `name:port`. `origins` are the sites whose
+    pages may call, as browsers write them.
+    """
+
+    def __init__(self, token: str | None, names: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._token = None if token is None else token.encode("ascii")
         self._names = frozenset(name.lower() for name in names)
+        self._origins = frozenset(origins)
+
+    @property
+    def has_token(self) -> bool:
+        """Whoever changed something has shown it."""
+        return self._token is not None
 
     def admit(self, caller: Caller) -> None:
         """Raises Rejection for a caller who may not do this."""
         self._check_host(caller)
-        changes = caller.method not in _SAFE
+        if self._is_preflight(caller):
+            return
+        changes = caller.changes
         if changes:
             self._check_site(caller)
         if changes or (caller.path not in _OPEN and not _is_loopback(caller.peer)):
@@ -98,9 +132,19 @@ class Gate:
         return name == "localhost" or _is_loopback(name) or _parsed(name) == _parsed(address) is not None
 
     def _check_site(self, caller: Caller) -> None:
+        if caller.origin in self._origins:
+            if self._token is None:
+                raise Rejection(
+                    403, "admin.origin", "Another site may change things with a token only, and none is set."
+                )
+            return
         same = caller.origin is None or caller.origin.lower().partition("://")[2] == caller.hosts[0].lower()
         if not same or caller.fetch_site not in (None, "same-origin", "none"):
             raise Rejection(403, "admin.origin", "Another site may not change anything here.")
+
+    def _is_preflight(self, caller: Caller) -> bool:
+        """Of a listed site. The answer to it tells no more than that the site is listed."""
+        return caller.method == "OPTIONS" and caller.announced is not None and caller.origin in self._origins
 
     def _check_token(self, caller: Caller) -> None:
         if self._token is None:

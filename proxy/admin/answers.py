@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
-from proxy.admin.running import Running
+from proxy.admin import bodies
+from proxy.admin.running import Details, Running
 from proxy.exchange import Response
 from proxy.headers import Headers
 from proxy.telemetry.timestamp import rfc3339
@@ -44,26 +46,33 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, float) else str(value)
 
 
+def last_reload(details: Details) -> bodies.Reload:
+    """For operators: a problem names files."""
+    reload = details.last_reload
+    return bodies.Reload(ok=reload.ok, at=rfc3339(reload.at), problems=reload.problems)
+
+
 def _details(running: Running, *, for_operator: bool) -> Response:
     ready, why = running.ready()
     details = running.details()
-    said: dict[str, object] = {"status": "ready" if ready else "not ready"}
-    if not ready:
-        said["reason"] = why
-    said["uptime_seconds"] = round(details.uptime, 3)
+    health = bodies.PublicHealth(
+        status="ready" if ready else "not ready",
+        reason=UNSET if ready else why,
+        uptime_seconds=round(details.uptime, 3),
+    )
     if for_operator:
-        reload = details.last_reload
-        said |= {
-            "version": details.version,
-            "revision": details.revision,
-            "live_since": rfc3339(details.live_since),
-            "last_reload": {"ok": reload.ok, "at": rfc3339(reload.at), "problems": reload.problems},
-            "draining": details.draining,
-            "in_flight": details.in_flight,
-            "access_log_error": details.access_log_error,
-            "upstreams": details.upstreams,
-        }
-    return as_json(200 if ready else 503, said)
+        health = bodies.Health(
+            **msgspec.structs.asdict(health),
+            version=details.version,
+            revision=details.revision,
+            live_since=rfc3339(details.live_since),
+            last_reload=last_reload(details),
+            draining=details.draining,
+            in_flight=details.in_flight,
+            access_log_error=details.access_log_error,
+            upstreams=details.upstreams,
+        )
+    return as_json(200 if ready else 503, health)
 
 
 def _text(good: bool, text: str) -> Response:

@@ -7,7 +7,9 @@ from typing import Protocol
 
 import msgspec
 
+from proxy.admin.bodies import Route
 from proxy.telemetry.decisions import Decisions
+from proxy.telemetry.shadow_report import ShadowReport
 
 
 class LastReload(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +29,12 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     revision: str
     """Hash of the policy files that are live."""
     live_since: float
+    last_change: Sequence[str] = ()
+    """What that revision changed beside the one before, in sentences; nothing where it is the first."""
     uptime: float
     last_reload: LastReload
+    watching: str = "off"
+    """How changes of the files are noticed, in words."""
     draining: bool
     in_flight: int
     access_log_error: str = ""
@@ -43,6 +49,11 @@ class Running(Protocol):
     @property
     def decisions(self) -> Decisions:
         """The last ones."""
+        ...
+
+    @property
+    def shadow_report(self) -> ShadowReport:
+        """What policies in shadow would have done."""
         ...
 
     def live(self) -> bool:
@@ -61,8 +72,8 @@ class Running(Protocol):
         """The exposition and its content type."""
         ...
 
-    def routes(self) -> Sequence[Mapping[str, object]]:
-        """What is served, in order of precedence; anything that JSON can hold, secrets masked."""
+    def routes(self) -> Sequence[Route]:
+        """What is served, in file order."""
         ...
 
     async def reload(self) -> str:

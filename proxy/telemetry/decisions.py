@@ -1,5 +1,9 @@
 """The last decisions, to be asked for by id: what was refused or failed, why, and where that is written.
 
+Each says which policy it was, which number crossed which threshold, the smallest edit or
+wait with which the request would have passed, and what became of it at each policy of its
+route.
+
 Kept are exchanges that were refused, that failed, or that a policy in shadow would have
 refused. Everything is copied and cut to size: a kept exception would hold on to the whole
 exchange, bodies included. The bound for each is some 20 KiB;
@@ -10,16 +14,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from proxy.errors import Rejection
+from proxy.config.spelling import spelled
+from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Outcome
 from proxy.problem import encodable
 from proxy.telemetry.access_log import path_of, reason_of
 from proxy.telemetry.redaction import masked_query
+from proxy.telemetry.stages import Mark, Stage, Trace, position_of, trace_of
 from proxy.telemetry.timestamp import rfc3339
 
 _LONGEST_TEXT = 512
@@ -27,12 +34,26 @@ _MOST_FACTS = 16
 _MOST_SHADOWED = 16
 
 
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
+    """The smallest edit of the policy with which its check would have let the request pass."""
+
+    key: str
+    """Field of the policy, such as `burst` or `trip.consecutive_failures`."""
+    value: int | float | str | list[str]
+    """As it stands in a policy file."""
+    how: str
+    """`at_least`: raise it to this; `add`: one more, or several more, of the list; `set`: make it this."""
+    text: str
+    """In words: `burst ≥ 14`."""
+
+
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What one policy decided."""
 
     reason: str
     policy: str
-    """Who decided: the first part of the reason."""
+    """Who decided: the name of the policy's state, such as `rate_limit/per_client`; or where it was
+    no policy of the route, the first part of the reason."""
     mode: str
     """`enforce`; or `shadow`, where the client felt nothing of it."""
     detail: str = ""
@@ -42,6 +63,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What was measured, and which threshold it crossed."""
     retry_after: float | None = None
     """Seconds after which it would have passed."""
+    change: Edit | None = None
     place: str = ""
     """`file:line` of the policy that is in force."""
 
@@ -61,13 +83,19 @@ class Decision(Verdict, frozen=True, omit_defaults=True, kw_only=True):
     status: int
     """What the client got."""
     complete: bool = True
+    revision: str = ""
+    """Of the policy files that were live for it."""
     shadow: list[Verdict] = []
+    chain: list[Stage] = []
+    """What became of it at each policy of the route; left out where several decisions are listed."""
 
     def is_about(self, route: str | None, reason: str | None) -> bool:
-        """`reason` may be a whole one or a policy's name; None fits everything."""
+        """`reason` may be a whole one, or the kind or the name of a policy; None fits everything."""
         if route is not None and route != self.route:
             return False
-        return reason is None or any(reason in (each.reason, each.policy) for each in (self, *self.shadow))
+        return reason is None or any(
+            reason in (each.reason, each.policy, _kind(each.reason)) for each in (self, *self.shadow)
+        )
 
 
 class Decisions:
@@ -75,18 +103,17 @@ class Decisions:
 
     def __init__(self, size: int = 1000) -> None:
         self._size = size
-        self._kept: OrderedDict[str, Decision] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Decision, Trace]] = OrderedDict()
 
     def add(self, exchange: Exchange, outcome: Outcome, at: float) -> None:
         """Remember an exchange that ended at `at` (seconds since the epoch); it has a verdict."""
         request = exchange.request
-        places = exchange.route.places
-        shadow = [_of(each, "shadow", places) for each in (exchange.shadowed or ())[:_MOST_SHADOWED]]
+        shadow = [_of(each, "shadow") for each in (exchange.shadowed or ())[:_MOST_SHADOWED]]
         reason = reason_of(exchange.refusal, outcome)
         if exchange.refusal is not None:
-            verdict = _of(exchange.refusal, "enforce", places)
+            verdict = _of(exchange.refusal, "enforce")
         elif reason:
-            verdict = {"reason": reason, "policy": _policy(reason), "mode": "enforce"}
+            verdict = {"reason": reason, "policy": _kind(reason), "mode": "enforce"}
         else:
             verdict = shadow[0]
         decision = Decision(
@@ -101,40 +128,71 @@ class Decisions:
             identity="" if exchange.identity is None else _cut(exchange.identity.id),
             status=outcome.status,
             complete=outcome.complete,
+            revision=exchange.route.revision,
             shadow=[Verdict(**each) for each in shadow],
             **verdict,
         )
         self._kept.pop(decision.id, None)
-        self._kept[decision.id] = decision
+        self._kept[decision.id] = decision, trace_of(exchange, _MOST_SHADOWED)
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
 
     def get(self, decision_id: str) -> Decision | None:
         """The decision with this id; None where it is unknown, or too long ago."""
-        return self._kept.get(decision_id)
+        found = self._kept.get(decision_id)
+        return None if found is None else msgspec.structs.replace(_told(*found), chain=found[1].stages())
 
     def recent(self, limit: int = 100, route: str | None = None, reason: str | None = None) -> list[Decision]:
         """The last ones, newest first; of `route`, and with `reason` (or a policy's name) if given."""
-        newest_first = reversed(self._kept.values())
+        newest_first = (_told(*kept) for kept in reversed(self._kept.values()))
         return list(islice((each for each in newest_first if each.is_about(route, reason)), limit))
 
 
-def _of(rejection: Rejection, mode: str, places: Mapping[str, str]) -> dict[str, Any]:
-    policy = _policy(rejection.reason)
+def _of(rejection: Rejection, mode: str) -> dict[str, Any]:
+    """What can't wait until somebody asks: a rejection is not kept."""
     return {
         "reason": rejection.reason,
-        "policy": policy,
+        "policy": _kind(rejection.reason),
         "mode": mode,
         "detail": _cut(rejection.detail),
         "cause": _cut(rejection.cause),
         "facts": dict(_facts(rejection.facts)),
         "retry_after": rejection.retry_after,
-        "place": places.get(policy, ""),
     }
 
 
-def _policy(reason: str) -> str:
+def _told(decision: Decision, trace: Trace) -> Decision:
+    """With whose verdicts they are and what would have changed them: a refusal should cost little."""
+    shadow = [
+        msgspec.structs.replace(verdict, **_owner(mark, trace))
+        for verdict, mark in zip(decision.shadow, trace.shadowed, strict=True)
+    ]
+    mark = trace.refusal
+    if mark is None and decision.mode == "shadow":
+        mark = trace.shadowed[0]
+    return msgspec.structs.replace(decision, shadow=shadow, **({} if mark is None else _owner(mark, trace)))
+
+
+def _owner(mark: Mark, trace: Trace) -> dict[str, Any]:
+    told: dict[str, Any] = {} if mark.change is None else {"change": _edit(mark.change)}
+    position = position_of(mark, trace.chain)
+    if position is not None:
+        told |= {"policy": trace.chain[position].name, "place": trace.chain[position].place}
+    return told
+
+
+def _kind(reason: str) -> str:
     return reason.partition(".")[0]
+
+
+def _edit(change: Change) -> Edit:
+    value = told = spelled(change.value)
+    if isinstance(value, list):
+        value = [_cut(str(item)) for item in value[:_MOST_FACTS]]
+        told = ", ".join(value)
+    elif isinstance(value, str):
+        value = told = _cut(value)
+    return Edit(key=change.key, value=value, how=change.how, text=str(replace(change, value=told)))
 
 
 def _facts(facts: Mapping[str, object]) -> Iterator[tuple[str, object]]:

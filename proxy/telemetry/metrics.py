@@ -30,16 +30,18 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from proxy.exchange import RouteFacts
+from proxy.telemetry.exposition import DURATIONS, REQUESTS, Counted, http_text
 
 K = TypeVar("K", bound=Hashable)
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds; what is usual with Prometheus."""
 MOST_SERIES = 2_000
-"""A scrape of so many takes the event loop a fifth of a second."""
+"""A scrape of so many takes the event loop 20 ms."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 _OPEN_METRICS = "application/openmetrics-text"
+_EXCEEDED = "rate_limit.exceeded"
 _NAMESPACE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -54,10 +56,21 @@ class _Series:
         self.statuses: dict[int, int] = {}
 
 
+class _Rest(Collector):
+    """What does not grow with routes, for prometheus_client to write."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics.collect_rest()
+
+
 class Metrics(Collector):
     """Counts on one thread; `render` on the same. Raises ValueError where a name or bucket is none.
 
-    `log_dropped` tells how many lines the access log has lost.
+    `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
+    clients were one too many.
     """
 
     def __init__(
@@ -66,20 +79,23 @@ class Metrics(Collector):
         buckets: Sequence[float] = BUCKETS,
         *,
         log_dropped: Callable[[], int] = lambda: 0,
+        turned_away: Callable[[], int] = lambda: 0,
     ) -> None:
         self._log_dropped = log_dropped
+        self._turned_away = turned_away
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
         self._series: dict[tuple[str, str], _Series] = {}
         self._refusals: dict[tuple[str, str, str], int] = {}
+        self._exceeded: dict[str, int] = {}
         self._attempts: dict[tuple[str, int | str], int] = {}
         self._revision = ""
         self._loaded = True
         self._loaded_at = 0.0
         self.configure(namespace, buckets)
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
+        self._registry.register(_Rest(self))
         ProcessCollector(registry=self._registry)
 
     def configure(self, namespace: str, buckets: Sequence[float]) -> None:
@@ -111,9 +127,11 @@ class Metrics(Collector):
             status = status if 100 <= status <= 599 else 0
             series.statuses[status] = series.statuses.get(status, 0) + 1
 
-    def refused(self, route: str, reason: str, mode: str) -> None:
+    def refused(self, route: str, reason: str, mode: str, endpoint: str = "") -> None:
         """A refusal by us, or a failure that we answered; in `shadow` what would have been one."""
         _count(self._refusals, (route or "none", reason, mode), ("other", "other", mode))
+        if reason == _EXCEEDED and mode == "enforce":
+            _count(self._exceeded, endpoint or "none", "other")
 
     def attempted(self, upstream: str, outcome: int | str) -> None:
         """A call of `upstream` is over: with a status, or a word for how it failed."""
@@ -136,21 +154,45 @@ class Metrics(Collector):
         """All of it and its content type: OpenMetrics where `accept` asks for it, else plain text."""
         wanted = _OPEN_METRICS if _OPEN_METRICS in accept else ""
         encode, content_type = choose_encoder(wanted)
-        return encode(self._registry), content_type
+        exchanges = http_text(
+            self._name("http_requests"),
+            self._name("http_request_duration_seconds"),
+            self._bounds,
+            (
+                Counted(endpoint, method, series.statuses, series.counts, series.seconds)
+                for (endpoint, method), series in self._series.items()
+            ),
+            open_metrics=bool(wanted),
+        )
+        return exchanges.encode() + encode(self._registry), content_type
+
+    def exchanges(self) -> dict[str, dict[str, int]]:
+        """Endpoint -> method -> how many exchanges are over; the endpoint `none` is what has no route."""
+        counted: dict[str, dict[str, int]] = {}
+        for (endpoint, method), series in self._series.items():
+            counted.setdefault(endpoint, {})[method] = sum(series.statuses.values())
+        return counted
 
     def collect(self) -> Iterator[Metric]:
-        """For prometheus_client, at a scrape."""
+        """For programs; `render` writes the same."""
         yield from self._http_families()
+        yield from self.collect_rest()
+
+    def collect_rest(self) -> Iterator[Metric]:
+        """All that does not grow with routes and methods."""
+        yield GaugeMetricFamily(
+            self._name("http_requests_in_flight"), "Exchanges that are not over.", self.in_flight
+        )
         yield from self._decision_families()
         yield from self._own_families()
 
     def _http_families(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
-            self._name("http_requests"), "Exchanges by final status.", labels=("method", "endpoint", "status")
+            self._name("http_requests"), REQUESTS, labels=("method", "endpoint", "status")
         )
         durations = HistogramMetricFamily(
             self._name("http_request_duration_seconds"),
-            "From a request's head to the last byte of its response.",
+            DURATIONS,
             labels=("method", "endpoint"),
         )
         bounds = [*map(floatToGoString, self._bounds), "+Inf"]
@@ -161,9 +203,6 @@ class Metrics(Collector):
             durations.add_metric((method, endpoint), list(counts), series.seconds)
         yield requests
         yield durations
-        yield GaugeMetricFamily(
-            self._name("http_requests_in_flight"), "Exchanges that are not over.", self.in_flight
-        )
 
     def _decision_families(self) -> Iterator[Metric]:
         refusals = CounterMetricFamily(
@@ -180,8 +219,14 @@ class Metrics(Collector):
         )
         for attempt, count in self._attempts.items():
             attempts.add_metric([attempt[0], str(attempt[1])], count)
+        exceeded = CounterMetricFamily(
+            self._name("rate_limit_exceeded"), "Requests over a rate limit.", labels=("endpoint",)
+        )
+        for endpoint, count in self._exceeded.items():
+            exceeded.add_metric((endpoint,), count)
         yield refusals
         yield attempts
+        yield exceeded
 
     def _own_families(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
@@ -201,6 +246,11 @@ class Metrics(Collector):
             self._name("access_log_dropped"),
             "Lines that the access log lost, since they could not be written.",
             self._log_dropped(),
+        )
+        yield CounterMetricFamily(
+            self._name("connections_turned_away"),
+            "Connections of clients that were closed at once, since as many were open as may be.",
+            self._turned_away(),
         )
 
     def _name(self, name: str) -> str:

@@ -10,6 +10,7 @@ from proxy.exchange import Exchange, Outcome
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.shadow_report import ShadowReport
 
 _BETWEEN_REPORTS = 60.0
 _log = logging.getLogger(__name__)
@@ -19,12 +20,18 @@ class Recorder:
     """Told of every exchange, routed or not. Never raises: no request fails for its log line."""
 
     def __init__(
-        self, metrics: Metrics, access_log: AccessLog | None, decisions: Decisions, clock: Clock
+        self,
+        metrics: Metrics,
+        access_log: AccessLog | None,
+        decisions: Decisions,
+        clock: Clock,
+        shadow_report: ShadowReport | None = None,
     ) -> None:
         self._metrics = metrics
         self._access_log = access_log
         self._decisions = decisions
         self._clock = clock
+        self._shadow_report = shadow_report
         self._next_report = float("-inf")
 
     def started(self, _: Exchange) -> None:
@@ -54,12 +61,15 @@ class Recorder:
                 _log.exception("bug in telemetry; others are not logged for %g s", _BETWEEN_REPORTS)
 
     def _verdict(self, exchange: Exchange, outcome: Outcome) -> None:
-        name = exchange.route.name
+        name, template = exchange.route.name, exchange.route.template
         if exchange.refusal is not None:
-            self._metrics.refused(name, exchange.refusal.reason, "enforce")
+            self._metrics.refused(name, exchange.refusal.reason, "enforce", template)
         for rejection in exchange.shadowed or ():
             self._metrics.refused(name, rejection.reason, "shadow")
-        self._decisions.add(exchange, outcome, self._clock.now())
+        now = self._clock.now()
+        self._decisions.add(exchange, outcome, now)
+        if exchange.shadowed and self._shadow_report is not None:
+            self._shadow_report.add(self._decisions.recent(1)[0], now)
 
     def _may_report(self) -> bool:
         """A bug here would strike with every request: one traceback a minute says as much."""

@@ -7,11 +7,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details, LastReload
 from proxy.admin.site import serve
 from proxy.errors import ConfigError
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.shadow_report import ShadowReport
 
 
 class FakeRunning:
@@ -19,7 +21,10 @@ class FakeRunning:
 
     def __init__(self) -> None:
         self.decisions = Decisions()
+        self.shadow_report = ShadowReport(lambda: self.counted)
+        self.counted: dict[str, dict[str, int]] = {}
         self.is_live = True
+        self.uptime = 12.3456
         self.readiness = (True, "")
         self.last_reload = LastReload(ok=True, at=1_700_000_000.0)
         self.reloads: list[str | ConfigError] = []
@@ -36,8 +41,10 @@ class FakeRunning:
             version="1.2.3",
             revision="5f3a",
             live_since=1_700_000_000.0,
-            uptime=12.3456,
+            last_change=["tickets: size_limit.body 10MiB → 5MiB"],
+            uptime=self.uptime,
             last_reload=self.last_reload,
+            watching="looking every 2 s",
             draining=False,
             in_flight=3,
             access_log_error="Broken pipe",
@@ -47,8 +54,19 @@ class FakeRunning:
     def metrics(self, accept: str) -> tuple[bytes, str]:
         return self._metrics.render(accept)
 
-    def routes(self) -> Sequence[Mapping[str, object]]:
-        return [{"name": "tickets", "path": "/tickets/{id}", "upstream": "app"}]
+    def routes(self) -> Sequence[Route]:
+        policies = [RoutePolicy(kind="size_limit", mode="shadow", place="a.yaml:7")]
+        return [
+            Route(
+                name="tickets",
+                path="/tickets/{id}",
+                methods=["GET"],
+                hosts=[],
+                upstream="app",
+                policies=policies,
+                place="a.yaml:5",
+            )
+        ]
 
     async def reload(self) -> str:
         result = self.reloads.pop(0)

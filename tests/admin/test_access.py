@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.admin.access import Caller, Gate, check_admin_address, read_token
+from proxy.admin.access import Caller, Gate, check_admin_address, parse_origin, read_token
 from proxy.errors import Rejection
 
 TOKEN = "correct-horse-battery"
@@ -17,9 +17,11 @@ ELSEWHERE = replace(HERE, peer="10.0.0.5", local=("10.0.0.2", 9901), hosts=["10.
 WITH_TOKEN = f"Bearer {TOKEN}"
 
 
-def verdict(caller: Caller, token: str | None = None, names: tuple[str, ...] = ()) -> tuple[int, str] | None:
+def verdict(
+    caller: Caller, token: str | None = None, names: tuple[str, ...] = (), origins: tuple[str, ...] = ()
+) -> tuple[int, str] | None:
     try:
-        Gate(token, names).admit(caller)
+        Gate(token, names, origins).admit(caller)
     except Rejection as rejection:
         return rejection.status, rejection.reason
     return None
@@ -184,3 +186,73 @@ def test_another_site_changes_nothing_even_with_the_token(
     caller = replace(RELOAD, origin=origin, fetch_site=fetch_site, authorization=WITH_TOKEN)
 
     assert (expected, None) == (verdict(caller, TOKEN), verdict(replace(caller, method="GET"), TOKEN))
+
+
+OPS = "https://ops.example"
+BY_OPS = replace(RELOAD, origin=OPS, fetch_site="cross-site")
+ASKS = replace(BY_OPS, method="OPTIONS", announced="POST")
+REMOTE = replace(ASKS, peer="10.0.0.5", local=("10.0.0.2", 9901), hosts=["10.0.0.2:9901"])
+
+
+@pytest.mark.parametrize(
+    ("caller", "token", "expected"),
+    [
+        pytest.param(replace(BY_OPS, authorization=WITH_TOKEN), TOKEN, None, id="changing with the token"),
+        pytest.param(BY_OPS, TOKEN, (401, "admin.token"), id="changing without it"),
+        pytest.param(BY_OPS, None, (403, "admin.origin"), id="changing where none is set"),
+        pytest.param(replace(BY_OPS, method="GET"), None, None, id="reading"),
+        pytest.param(ASKS, TOKEN, None, id="a preflight"),
+        pytest.param(REMOTE, TOKEN, None, id="a preflight from elsewhere"),
+        pytest.param(
+            replace(REMOTE, announced=None), TOKEN, (401, "admin.token"), id="an OPTIONS that is no preflight"
+        ),
+        pytest.param(
+            replace(REMOTE, origin="https://evil.example"), TOKEN, (401, "admin.token"), id="of another site"
+        ),
+        pytest.param(
+            replace(REMOTE, hosts=["evil.example"]), TOKEN, (421, "admin.host"), id="for another name"
+        ),
+    ],
+)
+def test_what_a_listed_site_may_do(
+    caller: Caller, token: str | None, expected: tuple[int, str] | None
+) -> None:
+    assert expected == verdict(caller, token, origins=(OPS,))
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://ops.example", "https://ops.example"),
+        ("HTTPS://Ops.Example", "https://ops.example"),
+        ("https://ops.example:443", "https://ops.example"),
+        ("http://ops.example:443", "http://ops.example:443"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_an_origin_is_written_as_browsers_do(text: str, origin: str) -> None:
+    assert origin == parse_origin(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "null",
+        "",
+        "ops.example",
+        "https://ops.example/",
+        "https://ops.example/path",
+        "https://u:p@ops.example",
+        "https://*.example",
+        "https://ops.example:0",
+        "https://ops.example:65536",
+        "file://x",
+        "https://öps.example",
+        "https://ops.example\n",
+    ],
+)
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        parse_origin(text)

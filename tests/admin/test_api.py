@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import logging
+
 import pytest
 
 from proxy.admin.api import admin_app
+from proxy.admin.running import LastReload
 from proxy.errors import ConfigError, Problem, Rejection
-from proxy.exchange import Exchange, Outcome, Request, RouteFacts
+from proxy.exchange import Exchange, Outcome, PolicyFacts, Request, RouteFacts
+from tests.telemetry.shadowed import AT, follow, would_be_refused
 
 from .conftest import Client, Connect, FakeRunning
 
@@ -20,7 +25,9 @@ async def client(running: FakeRunning, connect: Connect) -> Client:
 
 def refuse(running: FakeRunning, decision_id: str, route: str = "tickets") -> None:
     exchange = Exchange(Request("GET", "/t/1", "/t/1"), client_ip="192.0.2.7", decision_id=decision_id)
-    exchange.route = RouteFacts(route, "/t/{id}", {"size_limit": "a.yaml:7"})
+    exchange.route = RouteFacts(
+        route, "/t/{id}", (PolicyFacts("size_limit", f"size_limit/{route}", "enforce", "a.yaml:7"),)
+    )
     exchange.refusal = Rejection(413, "size_limit.body", facts={"limit": 10, "length": 11})
     running.decisions.add(exchange, Outcome(413, 1.0, "size_limit.body"), 1_700_000_000.0)
 
@@ -90,21 +97,97 @@ async def test_the_last_decisions_can_be_searched(
     assert (200, ids) == (status, [decision["id"] for decision in found["decisions"]])
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "x", "1001", "", "١", "1e3", "9" * 5000])
-async def test_a_limit_that_is_none_is_a_bad_request(client: Client, limit: str) -> None:
-    status, found = await client.json("GET", f"/api/decisions?limit={limit}")
+@pytest.mark.parametrize("path", ["/api/decisions", "/api/shadow"])
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1001", "", "١", "9" * 5000])
+async def test_a_limit_that_is_none_is_a_bad_request(client: Client, path: str, limit: str) -> None:
+    status, found = await client.json("GET", f"{path}?limit={limit}")
 
-    assert (400, "admin.parameter", "limit is a number from 1 to 1000.") == (
-        status,
-        found["reason"],
-        found["detail"],
-    )
+    assert (400, "admin.parameter", "limit") == (status, found["reason"], found["detail"].split(":")[0])
+
+
+@pytest.mark.parametrize("path", ["/api/routes?route=a", "/api/revision?x", "/api/decisions/d-1?chain=1"])
+async def test_a_parameter_that_nobody_looks_at_is_a_bad_request(client: Client, path: str) -> None:
+    status, found = await client.json("GET", path)
+
+    assert (400, "admin.parameter") == (status, found["reason"])
+
+
+async def test_a_probe_may_ask_with_whatever_parameters_it_has(client: Client) -> None:
+    assert [200, 200] == [(await client("GET", path))[0] for path in ("/healthz?verbose", "/readyz?x=1")]
 
 
 async def test_routes_are_listed(client: Client) -> None:
     status, found = await client.json("GET", "/api/routes")
 
     assert (200, ["tickets"]) == (status, [route["name"] for route in found["routes"]])
+
+
+async def test_the_revision_says_what_it_changed_and_whether_the_files_on_disk_are_live(
+    client: Client, running: FakeRunning
+) -> None:
+    running.last_reload = LastReload(ok=False, at=1_700_000_060.0, problems=["a.yaml:3:1: bad"])
+
+    assert (
+        200,
+        {
+            "revision": "5f3a",
+            "live_since": "2023-11-14T22:13:20.000Z",
+            "last_reload": {"ok": False, "at": "2023-11-14T22:14:20.000Z", "problems": ["a.yaml:3:1: bad"]},
+            "last_change": ["tickets: size_limit.body 10MiB → 5MiB"],
+            "watching": "looking every 2 s",
+        },
+    ) == await client.json("GET", "/api/revision")
+
+
+class TestShadow:
+    @pytest.fixture(autouse=True)
+    def in_shadow(self, running: FakeRunning) -> None:
+        follow(running.shadow_report, routes=["tickets"])
+        for number in range(3):
+            running.shadow_report.add(would_be_refused(f"d-{number}", client_ip=f"192.0.2.{number}"), AT)
+
+    async def test_it_is_summed_up_for_each_policy(self, client: Client) -> None:
+        status, found = await client.json("GET", "/api/shadow")
+
+        (policy,) = found["policies"]
+        (finding,) = policy["findings"]
+        assert (200, 1, "tickets", "size_limit/tickets", 3) == (
+            status,
+            found["total"],
+            policy["route"],
+            policy["policy"],
+            policy["would_have_refused"],
+        )
+        assert ("size_limit.body", 3, 3, ["d-2", "d-1", "d-0"]) == (
+            finding["reason"],
+            finding["count"],
+            finding["callers"],
+            [example["decision_id"] for example in finding["examples"]],
+        )
+
+    @pytest.mark.parametrize(
+        ("query", "told"),
+        [
+            pytest.param("?route=tickets", [1, 3], id="of a route"),
+            pytest.param("?route=others", [], id="of a route without one"),
+            pytest.param("?policy=size_limit", [1, 3], id="of a kind"),
+            pytest.param("?policy=size_limit/tickets", [1, 3], id="of a name"),
+            pytest.param("?policy=jwt", [], id="of a kind that is not in shadow"),
+            pytest.param("?examples=1", [1, 1], id="with fewer examples"),
+            pytest.param("?examples=0&limit=1", [1, 0], id="without examples"),
+        ],
+    )
+    async def test_some_can_be_asked_for(self, client: Client, query: str, told: list[int]) -> None:
+        status, found = await client.json("GET", f"/api/shadow{query}")
+
+        assert (200, told) == (
+            status,
+            [
+                number
+                for policy in found["policies"]
+                for number in (len(policy["findings"]), len(policy["findings"][0]["examples"]))
+            ],
+        )
 
 
 class TestReload:
@@ -147,6 +230,27 @@ class TestReload:
         right, _, _ = await client("POST", "/api/reload", headers={"Authorization": f"Bearer {TOKEN}"})
 
         assert (401, 'Bearer realm="seawall admin"', 200) == (without, headers["WWW-Authenticate"], right)
+
+    async def test_it_is_told_in_the_log_who_did_it_and_how_it_ended(
+        self, client: Client, running: FakeRunning, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "seawall.audit")
+        running.reloads = ["77b1", ConfigError([])]
+
+        for _ in range(2):
+            await client("POST", "/api/reload")
+        await client("POST", "/api/reload", headers={"Origin": "http://evil.example"})
+        await client("GET", "/api/routes")
+
+        told = [json.loads(record.message.removeprefix("admin ")) for record in caplog.records]
+        assert [
+            ("127.0.0.1", None, "this machine", "done", 200, None),
+            ("127.0.0.1", None, "this machine", "refused", 422, "config.refused"),
+            ("127.0.0.1", "http://evil.example", None, "refused", 403, "admin.origin"),
+        ] == [
+            (line["peer"], line["origin"], line["by"], line["outcome"], line["status"], line.get("reason"))
+            for line in told
+        ]
 
     async def test_another_site_cannot_have_a_browser_do_it(self, client: Client) -> None:
         status, answer = await client.json("POST", "/api/reload", headers={"Origin": "http://evil.example"})

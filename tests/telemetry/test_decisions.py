@@ -10,12 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.config.units import Duration, Network, Size
-from proxy.errors import Rejection, UpstreamError
-from proxy.exchange import Exchange, Identity, Outcome, Request, RouteFacts
+from proxy.errors import Change, Rejection, UpstreamError
+from proxy.exchange import Exchange, Identity, Outcome, PolicyFacts, Request, RouteFacts
 from proxy.telemetry.decisions import Decision, Decisions
 
 TICKETS = RouteFacts(
-    "tickets", "/tickets/{id}", {"rate_limit": "tickets.yaml:12", "size_limit": "tickets.yaml:4"}
+    "tickets",
+    "/tickets/{id}",
+    (
+        PolicyFacts("deadline", "deadline/tickets", "enforce", "tickets.yaml:3"),
+        PolicyFacts("cors", "cors/tickets", "disabled", "tickets.yaml:9"),
+        PolicyFacts("size_limit", "size_limit/tickets", "10%", "tickets.yaml:4"),
+        PolicyFacts("rate_limit", "rate_limit/whole_route", "shadow", "tickets.yaml:11"),
+        PolicyFacts("rate_limit", "rate_limit/per_client", "enforce", "tickets.yaml:12"),
+        PolicyFacts("timeout", "timeout/tickets", "enforce", "tickets.yaml:5"),
+    ),
+    "5f3a",
 )
 LIMITED = Rejection(
     429,
@@ -24,6 +34,8 @@ LIMITED = Rejection(
     cause="bucket per_client of 192.0.2.7",
     retry_after=0.6,
     facts={"limit": 100, "period": 60.0, "key": "192.0.2.7", "full": False},
+    change=Change("burst", 14),
+    policy="rate_limit/per_client",
 )
 
 
@@ -52,12 +64,13 @@ def test_a_refusal_tells_who_what_which_number_and_which_line() -> None:
 
     assert {
         "reason": "rate_limit.exceeded",
-        "policy": "rate_limit",
+        "policy": "rate_limit/per_client",
         "mode": "enforce",
         "detail": "Too many requests from this address.",
         "cause": "bucket per_client of 192.0.2.7",
         "facts": {"limit": 100, "period": 60.0, "key": "192.0.2.7", "full": False},
         "retry_after": 0.6,
+        "change": {"key": "burst", "value": 14, "how": "at_least", "text": "burst ≥ 14"},
         "place": "tickets.yaml:12",
         "id": "d-1",
         "time": "2023-11-14T22:13:20.500Z",
@@ -69,7 +82,12 @@ def test_a_refusal_tells_who_what_which_number_and_which_line() -> None:
         "client_ip": "192.0.2.7",
         "identity": "ann",
         "status": 429,
-    } == asked(exchange, Outcome(429, 1.0, "rate_limit.exceeded"))
+        "revision": "5f3a",
+    } == {
+        name: value
+        for name, value in asked(exchange, Outcome(429, 1.0, "rate_limit.exceeded")).items()
+        if name != "chain"
+    }
 
 
 @pytest.mark.parametrize(
@@ -134,6 +152,62 @@ def test_a_response_that_broke_off_is_a_decision_with_nobody_to_blame() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("policy", "place"),
+    [
+        pytest.param("rate_limit/whole_route", "tickets.yaml:11", id="by the name of the state"),
+        pytest.param("rate_limit/whole_route?shadow", "tickets.yaml:11", id="by the name of its shadow"),
+        pytest.param("", "tickets.yaml:12", id="by the kind, the last of several"),
+        pytest.param("rate_limit/gone", "tickets.yaml:12", id="by the kind where no policy has the name"),
+    ],
+)
+def test_of_several_policies_of_a_kind_the_one_that_refused_is_named(policy: str, place: str) -> None:
+    refusal = Rejection(429, "rate_limit.exceeded", policy=policy)
+
+    assert place == asked(an_exchange(refusal=refusal), Outcome(429, 1.0))["place"]
+
+
+def test_a_policy_that_is_disabled_refuses_nothing() -> None:
+    decision = asked(an_exchange(refusal=Rejection(403, "cors.origin")), Outcome(403, 1.0))
+
+    assert ("cors", False) == (decision["policy"], "place" in decision)
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "text"),
+    [
+        pytest.param(Change("burst", 14), 14, "burst ≥ 14", id="a number"),
+        pytest.param(Change("body", Size(2 * 2**20)), "2MiB", "body ≥ 2MiB", id="a size"),
+        pytest.param(Change("open_for", Duration(0.25), "set"), "250ms", "open_for = 250ms", id="a duration"),
+        pytest.param(Change("allow", "192.0.2.7", "add"), "192.0.2.7", "192.0.2.7 in allow", id="a text"),
+        pytest.param(
+            Change("headers", ("x-a", "x-b"), "add"), ["x-a", "x-b"], "x-a, x-b in headers", id="several"
+        ),
+        pytest.param(
+            Change("allow", "x" * 600, "add"), "x" * 512 + "...", "x" * 512 + "... in allow", id="a long text"
+        ),
+    ],
+)
+def test_the_smallest_edit_is_told_as_a_policy_file_spells_it(
+    change: Change, value: object, text: str
+) -> None:
+    refusal = Rejection(429, "rate_limit.exceeded", change=change)
+
+    told = asked(an_exchange(refusal=refusal), Outcome(429, 1.0))["change"]
+
+    assert {"key": change.key, "value": value, "how": change.how, "text": text} == told
+
+
+def test_a_list_of_decisions_leaves_out_the_stages() -> None:
+    decisions = Decisions()
+    decisions.add(an_exchange(refusal=LIMITED), Outcome(429, 1.0), 1.0)
+
+    (listed,) = decisions.recent()
+    found = decisions.get("d-1")
+
+    assert ([], 6) == (listed.chain, found and len(found.chain))
+
+
 class TestRing:
     def kept(self, size: int, count: int) -> Decisions:
         decisions = Decisions(size)
@@ -165,7 +239,7 @@ class TestRing:
             pytest.param(9, "odd", None, ["d-7", "d-5", "d-3", "d-1"], id="of a route"),
             pytest.param(9, None, "size_limit.body", ["d-6", "d-3", "d-0"], id="with a reason"),
             pytest.param(9, "odd", "size_limit.body", ["d-3"], id="of a route with a reason"),
-            pytest.param(2, "odd", "size_limit", ["d-7", "d-5"], id="of a route by a policy"),
+            pytest.param(2, "odd", "size_limit", ["d-7", "d-5"], id="of a route by a kind of policy"),
             pytest.param(9, "none", None, [], id="of a route that there is not"),
         ],
     )
@@ -181,6 +255,14 @@ class TestRing:
         )
 
         assert ["d-1"] == ids(decisions.recent(reason="ip_list.denied"))
+
+    def test_a_search_finds_a_policy_by_the_name_of_its_state(self) -> None:
+        decisions = Decisions()
+        decisions.add(an_exchange(refusal=LIMITED), Outcome(429, 1.0), 1.0)
+
+        found = [ids(decisions.recent(reason=f"rate_limit/{name}")) for name in ("per_client", "whole_route")]
+
+        assert [["d-1"], []] == found
 
 
 def ids(decisions: list[Decision]) -> list[str]:

@@ -147,6 +147,10 @@ def test_lines_that_the_access_log_lost_are_told() -> None:
     assert [({}, 7)] == samples(Metrics(log_dropped=lambda: 7), "seawall_access_log_dropped_total")
 
 
+def test_connections_that_were_one_too_many_are_told() -> None:
+    assert [({}, 7)] == samples(Metrics(turned_away=lambda: 7), "seawall_connections_turned_away_total")
+
+
 def test_the_process_is_told_of_under_the_names_that_all_processes_use() -> None:
     ((_, memory),) = samples(Metrics(namespace="ingestion"), "process_resident_memory_bytes")
 
@@ -163,10 +167,12 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_http_requests_in_flight": "gauge",
         "ingestion_refusals": "counter",
         "ingestion_upstream_attempts": "counter",
+        "ingestion_rate_limit_exceeded": "counter",
         "ingestion_config_last_reload_success": "gauge",
         "ingestion_config_last_reload_timestamp_seconds": "gauge",
         "ingestion_config": "info",
         "ingestion_access_log_dropped": "counter",
+        "ingestion_connections_turned_away": "counter",
     } == {family.name: family.type for family in metrics.collect()}
 
 
@@ -257,3 +263,17 @@ class TestFormats:
                 s.labels["route"] for f in families for s in f.samples if s.name == "seawall_refusals_total"
             ]
             assert [label] == routes
+
+
+def test_requests_over_a_rate_limit_are_counted_by_path_template() -> None:
+    metrics = Metrics("ingestion")
+    for endpoint in ("/orders/{id}", "/orders/{id}", ""):
+        metrics.refused("orders", "rate_limit.exceeded", "enforce", endpoint)
+    metrics.refused("orders", "rate_limit.exceeded", "shadow", "/orders/{id}")
+    metrics.refused("orders", "size_limit.body", "enforce", "/orders/{id}")
+
+    lines = metrics.render()[0].decode().splitlines()
+    assert [
+        'ingestion_rate_limit_exceeded_total{endpoint="/orders/{id}"} 2.0',
+        'ingestion_rate_limit_exceeded_total{endpoint="none"} 1.0',
+    ] == [line for line in lines if line.startswith("ingestion_rate_limit_exceeded_total{")]

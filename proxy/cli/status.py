@@ -1,0 +1,123 @@
+"""`seawall status`: how a running Seawall is doing, and whether the files on disk are live."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from proxy.admin.bodies import Health, Revision, Shadow
+from proxy.cli.admin_client import AdminError, admin_option, ask, token_file_option
+from proxy.cli.options import format_option
+from proxy.telemetry.shadow_report import ShadowedPolicy
+
+T = TypeVar("T")
+
+_MOST_POLICIES = 20
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@click.command()
+@admin_option
+@token_file_option
+@format_option
+def status(admin: str, token_file: Path | None, output: str) -> None:
+    """Say how a running Seawall is doing.
+
+    Tells the revision that is live and what it changed, whether the files on disk were
+    refused and why, the connections to upstreams, and what policies in shadow would have
+    refused. Exit code 1 where it is not ready, cannot be reached, or goes on with older
+    policies because the files were refused.
+    """
+    answers = {
+        "health": ask(admin, "/healthz", token_file),
+        "revision": ask(admin, "/api/revision", token_file),
+        "shadow": ask(admin, f"/api/shadow?limit={_MOST_POLICIES}&examples=1", token_file),
+    }
+    health = _as(Health, admin, answers["health"])
+    revision = _as(Revision, admin, answers["revision"])
+    shadow = _as(Shadow, admin, answers["shadow"])
+    healthy = health.status == "ready" and revision.last_reload.ok
+    if output == "json":
+        click.echo(json.dumps({"healthy": healthy, **answers}, indent=2))
+    else:
+        for line in (*_process(health, revision), *_upstreams(health), *_shadow(shadow)):
+            click.echo(line)
+    sys.exit(0 if healthy else 1)
+
+
+def _as(kind: type[T], admin: str, answer: Any) -> T:
+    try:
+        return msgspec.convert(answer, kind)
+    except msgspec.ValidationError as error:
+        message = f"{admin} does not answer as a Seawall of this version does: {error}"
+        raise AdminError(message) from None
+
+
+def _process(health: Health, revision: Revision) -> Iterator[str]:
+    why = f": {health.reason}" if health.reason else ""
+    yield f"seawall {health.version}: {health.status}{why}; up {_span(health.uptime_seconds)}"
+    yield f"  revision     {revision.revision[:12]}, live since {revision.live_since}"
+    yield from _listed("last change  ", revision.last_change)
+    reload = revision.last_reload
+    if reload.ok:
+        yield f"  last reload  {reload.at}: live"
+    else:
+        yield f"  last reload  {reload.at}: REFUSED; what was live before still is"
+        for problem in reload.problems:
+            yield from (f"    {line}" for line in problem.splitlines())
+    yield f"  watching     {revision.watching}"
+    yield f"  in flight    {health.in_flight}"
+    if health.access_log_error:
+        yield f"  access log   lines are being lost: {health.access_log_error}"
+
+
+def _upstreams(health: Health) -> Iterator[str]:
+    yield "upstreams"
+    width = max(map(len, health.upstreams), default=0)
+    for name, pool in health.upstreams.items():
+        told = ", ".join(f"{value} {key}" for key, value in pool.items()) if isinstance(pool, dict) else pool
+        yield f"  {name:<{width}}  {told}"
+
+
+def _shadow(shadow: Shadow) -> Iterator[str]:
+    if not shadow.total:
+        return
+    yield "in shadow"
+    for policy in shadow.policies:
+        yield f"  {policy.route}: {policy.policy} ({policy.mode}) {_sum(policy)}"
+        for found in policy.findings:
+            callers = "1 caller" if found.callers == 1 else f"{found.callers} callers"
+            callers = f"more than {callers}" if found.more_callers else callers
+            times = "once" if found.count == 1 else f"{found.count} times"
+            yield f"    {found.reason}: {times}, from {callers}, last {found.last}"
+            yield from (f"      seawall explain {example.decision_id}" for example in found.examples)
+    if shadow.total > len(shadow.policies):
+        yield f"  and {shadow.total - len(shadow.policies)} more: /api/shadow"
+
+
+def _sum(policy: ShadowedPolicy) -> str:
+    count, requests = policy.would_have_refused, policy.requests
+    share = f" ({count / requests:.2%})" if count and requests >= count else ""
+    return f"would have refused {count} of {requests} requests{share} since {policy.since}"
+
+
+def _listed(label: str, lines: Sequence[str]) -> Iterator[str]:
+    for index, line in enumerate(lines):
+        yield f"  {label if index == 0 else ' ' * len(label)}{line}"
+
+
+def _span(seconds: float) -> str:
+    """The two largest units: `3 d 4 h`."""
+    parts: list[str] = []
+    left = int(seconds)
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
