@@ -27,10 +27,16 @@ class _Entry(NamedTuple):
 _COMMANDS = {
     "run": _Entry("proxy.cli.run", "run", "Serve: forward requests and enforce the policies."),
     "check": _Entry("proxy.cli.check", "check", "Say what is wrong in policy files, and where."),
+    "test": _Entry("proxy.cli.test_command", "test", "Play the tests of policy files, without waiting."),
     "effective": _Entry("proxy.cli.effective", "effective", "Show what is in force on a route, and why."),
+    "explain": _Entry(
+        "proxy.cli.explain", "explain", "Say what becomes of a request, or why one was refused."
+    ),
+    "diff": _Entry("proxy.cli.diff", "diff", "Say what another version of the files would change."),
     "schema": _Entry(
         "proxy.cli.schema_command", "schema", "Print the JSON Schema of policy files, for editors."
     ),
+    "status": _Entry("proxy.cli.status", "status", "Say how a running Seawall is doing."),
     "docs": _Entry("proxy.cli.docs", "docs", "Write a page of documentation for each policy."),
 }
 

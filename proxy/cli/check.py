@@ -1,32 +1,29 @@
-"""`seawall check`: every problem of policy files, with file, line and column."""
+"""`seawall check`: every problem of policy files, with file, line and column; and what they come to."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 
 import click
 
-from proxy.app.compile import Parts, compile_plan
+from proxy.app.advice import advice
+from proxy.cli.github import annotation
+from proxy.cli.loading import planned
 from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
-    format_option,
     problem_as_json,
     upstream_option,
 )
-from proxy.clock import SystemClock
+from proxy.cli.words import not_enforced, sentences
 from proxy.config.configuration import Configuration
-from proxy.config.loader import load
 from proxy.errors import ConfigError, Problem
-from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Shared
-from proxy.stores.memory import MemoryStore
+
+_MOST_SENTENCES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +31,7 @@ class _Checked:
     path: Path
     configuration: Configuration | None
     problems: Sequence[Problem]
-
-    @property
-    def warnings(self) -> Sequence[Problem]:
-        return self.configuration.warnings if self.configuration else ()
+    warnings: Sequence[Problem] = ()
 
 
 @click.command()
@@ -51,56 +45,99 @@ class _Checked:
 )
 @upstream_option
 @allow_literal_secrets_option
-@format_option
-def check(paths: tuple[Path, ...], upstream: str | None, allow_literal_secrets: bool, output: str) -> None:
-    """Say what is wrong in policy files.
+@click.option(
+    "--test-secrets",
+    is_flag=True,
+    help="Take variables and secrets from `test_secrets` of the files, where they stand there.",
+)
+@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, or for annotations in a GitHub workflow.",
+)
+def check(
+    paths: tuple[Path, ...],
+    upstream: str | None,
+    allow_literal_secrets: bool,
+    test_secrets: bool,
+    strict: bool,
+    output: str,
+) -> None:
+    """Say what is wrong in policy files, and what they come to.
 
     Each PATH is a file, or a folder with *.yaml in it, and a configuration of its own.
-    Variables and secrets must be there, as for `run`. Exit code: 0 fine, 1 problems found.
+    Variables and secrets must be there, as for `run`, or with --test-secrets in the files'
+    `test_secrets`. Warnings are for what is allowed and probably not meant. Where nothing is
+    wrong, limits and waits are said in words.
+
+    Exit code: 0 fine, 1 problems found; with --strict also where there are warnings.
     """
-    checked = [_check(path, upstream, allow_literal_secrets=allow_literal_secrets) for path in paths]
-    click.echo(_as_json(checked) if output == "json" else "\n".join(map(_as_text, checked)))
-    sys.exit(1 if any(entry.problems for entry in checked) else 0)
+    checked = [
+        _check(path, upstream, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
+        for path in paths
+    ]
+    if output == "json":
+        click.echo(_as_json(checked))
+    else:
+        lines = _as_annotations if output == "github" else _as_text
+        click.echo("\n".join(line for entry in checked for line in lines(entry)))
+    failed = any(entry.problems or (strict and entry.warnings) for entry in checked)
+    sys.exit(1 if failed else 0)
 
 
-def _check(path: Path, upstream: str | None, *, allow_literal_secrets: bool) -> _Checked:
+def _check(path: Path, upstream: str | None, *, allow_literal_secrets: bool, test_secrets: bool) -> _Checked:
     try:
-        configuration = load(
-            path,
-            PIPELINE_ORDER,
-            env=os.environ,
-            allow_literal_secrets=allow_literal_secrets,
-            default_upstream=upstream,
-        )
-        # Some things only show when the policies are built, so that is done, and nothing served.
-        clock = SystemClock()
-        compile_plan(configuration, Parts(clock, SystemRandom(), MemoryStore(clock), Shared()))
+        plan = planned(path, upstream, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
     except ConfigError as error:
         return _Checked(path, None, error.problems)
-    return _Checked(path, configuration, ())
+    warnings = dict.fromkeys((*plan.configuration.warnings, *advice(plan)))
+    in_order = sorted(warnings, key=lambda warning: (warning.file, warning.line, warning.column))
+    return _Checked(path, plan.configuration, (), in_order)
 
 
-def _as_text(checked: _Checked) -> str:
-    lines = [str(problem) for problem in checked.problems]
-    lines += [f"warning: {warning}" for warning in checked.warnings]
+def _as_text(checked: _Checked) -> Iterator[str]:
+    yield from map(str, checked.problems)
+    yield from (f"warning: {warning}" for warning in checked.warnings)
+    yield _summary(checked)
+    if checked.configuration is not None:
+        told = sentences(checked.configuration)
+        yield from (f"  {sentence}" for sentence in told[:_MOST_SENTENCES])
+        if len(told) > _MOST_SENTENCES:
+            yield f"  and {len(told) - _MOST_SENTENCES} more; --format json has all"
+        for kind, modes in not_enforced(checked.configuration).items():
+            yield f"  {kind} is not enforced everywhere: {'; '.join(modes)}"
+
+
+def _as_annotations(checked: _Checked) -> Iterator[str]:
+    yield from (annotation("error", problem) for problem in checked.problems)
+    yield from (annotation("warning", warning) for warning in checked.warnings)
+    yield _summary(checked)
+
+
+def _summary(checked: _Checked) -> str:
     if checked.configuration is None:
-        lines.append(f"{checked.path}: {count_of(len(checked.problems))}")
-    else:
-        routes = len(checked.configuration.routes)
-        revision = checked.configuration.short_revision
-        lines.append(f"{checked.path}: fine, {routes} route{'s' * (routes != 1)}, revision {revision}")
-    return "\n".join(lines)
+        return f"{checked.path}: {count_of(len(checked.problems))}"
+    routes = count_of(len(checked.configuration.routes), "route")
+    warnings = f", {count_of(len(checked.warnings), 'warning')}" if checked.warnings else ""
+    return f"{checked.path}: fine, {routes}{warnings}, revision {checked.configuration.short_revision}"
 
 
 def _as_json(checked: Sequence[_Checked]) -> str:
-    configurations = [
-        {
-            "path": str(entry.path),
-            "ok": not entry.problems,
-            "revision": entry.configuration.revision if entry.configuration else None,
-            "problems": [problem_as_json(problem) for problem in entry.problems],
-            "warnings": [problem_as_json(problem) for problem in entry.warnings],
-        }
-        for entry in checked
-    ]
-    return json.dumps({"configurations": configurations}, indent=2)
+    return json.dumps({"configurations": [_entry(entry) for entry in checked]}, indent=2)
+
+
+def _entry(checked: _Checked) -> dict[str, object]:
+    configuration = checked.configuration
+    return {
+        "path": str(checked.path),
+        "ok": not checked.problems,
+        "revision": configuration.revision if configuration else None,
+        "problems": [problem_as_json(problem) for problem in checked.problems],
+        "warnings": [problem_as_json(problem) for problem in checked.warnings],
+        "words": [sentence.as_data() for sentence in sentences(configuration)] if configuration else [],
+        "not_enforced": not_enforced(configuration) if configuration else {},
+    }

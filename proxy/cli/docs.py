@@ -112,7 +112,9 @@ def _written_from(source: str) -> str:
 
 
 def _source(policy: AnyPolicyType) -> str:
-    return policy.config.__module__.replace(".", "/") + ".py"
+    path = policy.config.__module__.replace(".", "/")
+    is_package = hasattr(sys.modules[policy.config.__module__], "__path__")
+    return f"{path}/__init__.py" if is_package else f"{path}.py"
 
 
 def _phase(policy: AnyPolicyType) -> str:

@@ -54,9 +54,9 @@ format_option = click.option(
 )
 
 
-def count_of(problems: int) -> str:
+def count_of(number: int, what: str = "problem") -> str:
     """`1 problem`, `2 problems`."""
-    return f"{problems} problem" if problems == 1 else f"{problems} problems"
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def problem_as_json(problem: Problem) -> dict[str, object]:

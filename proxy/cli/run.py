@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from proxy.admin.access import parse_origin
 from proxy.app.settings import Settings
 from proxy.cli.options import allow_literal_secrets_option, policies_option, upstream_option
 from proxy.config.units import Duration, Size
@@ -54,6 +55,18 @@ class _Address(click.ParamType[str]):
         return value
 
 
+class _Origin(click.ParamType[str]):
+    """`https://host`, or with a port."""
+
+    name = "origin"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return parse_origin(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A002  # click's word
     """An option and its environment variable, which are the same word."""
     variable = f"SEAWALL_{name.upper().replace('-', '_')}"
@@ -79,6 +92,12 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
     type=click.Path(path_type=Path),
 )
 @_option(
+    "admin-origin",
+    "A web site whose pages may call the admin port, such as https://ops.example. Can be given again.",
+    type=_Origin(),
+    multiple=True,
+)
+@_option(
     "tls-cert-dir",
     "https on the data port, with tls.crt and tls.key of this folder; renewed ones are taken.",
     type=click.Path(path_type=Path),
@@ -94,10 +113,16 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 @_option(
     "access-log", "One JSON line for each exchange.", type=click.Choice(["stdout", "off"]), default="stdout"
 )
+@_option(
+    "watch",
+    "How edits are noticed: auto asks the kernel and looks at times, poll looks often, off waits for SIGHUP.",
+    type=click.Choice(["auto", "poll", "off"]),
+    default="auto",
+)
 @_option("log-level", "Of Seawall's own log, on stderr.", type=click.Choice(_LEVELS), default="info")
 @allow_literal_secrets_option
 def run(log_level: str, access_log: str, **options: object) -> None:
-    """Serve what the policy files say, until SIGTERM. SIGHUP reloads them."""
+    """Serve what the policy files say, until SIGTERM. Edits are taken at once."""
     from proxy.app.process import run as serve  # noqa: PLC0415  # the other commands do without
 
     handler = logging.StreamHandler(sys.stderr)

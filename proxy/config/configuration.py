@@ -16,6 +16,7 @@ from proxy.config.model import (
     UpstreamConfig,
 )
 from proxy.config.nodes import Node
+from proxy.config.rehearsals import PolicyTest, RehearsalSecrets
 from proxy.config.report import Report
 from proxy.config.schema import PolicyConfig
 from proxy.config.typed import located
@@ -74,6 +75,18 @@ class RouteConfig:
     """`file:line` of its first line."""
     node: Node = field(repr=False)
     """The route as it stands there."""
+    stated: tuple[PolicyInstance, ...] = field(default=(), repr=False)
+    """`policies`, and between them those that are disabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedTest:
+    """A test, and where it stands."""
+
+    test: PolicyTest
+    place: str
+    """`file:line` of its first line."""
+    node: Node = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,9 @@ class Configuration:
     sections: Mapping[str, Node] = field(repr=False)
     """Top-level key -> where it stands: keys that stand once, and `upstreams`, those of all files."""
     report: Report = field(repr=False, compare=False)
+    tests: tuple[StatedTest, ...] = field(default=(), repr=False)
+    """In file order; outside a rehearsal, those for which no secret or variable is missing."""
+    test_secrets: RehearsalSecrets = field(default=RehearsalSecrets(), repr=False)
 
     @property
     def short_revision(self) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from proxy.config.nodes import Node, Unresolved, described, quoted
+from proxy.config.regular_file import read_regular
 from proxy.config.report import Report
 from proxy.config.shapes import Shape, hides
 
@@ -28,6 +30,16 @@ class Context:
     """Nothing is built of it, so variables, secrets and files may be missing."""
     partial: bool = False
     """What is required may come from elsewhere when this is merged; nothing is built of it."""
+    files: Mapping[Path, bytes] = field(default_factory=dict)
+    """What some files hold in a rehearsal, whatever is on disk."""
+
+    def read(self, path: Path, limit: int) -> bytes:
+        """What the file at `path` holds, and of a longer one a little more than `limit` bytes.
+
+        Raises ValueError with the reason where it cannot be read.
+        """
+        held = self.files.get(path)
+        return read_regular(path, limit) if held is None else held
 
 
 def unresolved(node: Node, context: Context) -> bool:

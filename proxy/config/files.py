@@ -10,6 +10,7 @@ from pathlib import Path
 from proxy.config.interpolate import interpolate
 from proxy.config.nodes import Node, Source
 from proxy.config.regular_file import read_any, read_regular
+from proxy.config.rehearsal_secrets import variables
 from proxy.config.report import Report
 from proxy.config.yaml12 import MAX_BYTES, parse
 
@@ -24,8 +25,11 @@ class Files:
     """Every file could be read and parsed."""
 
 
-def read(path: Path, env: Mapping[str, str], report: Report) -> Files:
-    """The file at `path`, or the `*.yaml` of the folder there; variables of `env` are put in."""
+def read(path: Path, env: Mapping[str, str], report: Report, *, rehearsal: bool = False) -> Files:
+    """The file at `path`, or the `*.yaml` of the folder there; variables of `env` are put in.
+
+    In a rehearsal, those of `test_secrets` stand above `env`.
+    """
     digest = hashlib.sha256()
     documents = []
     paths = _paths(path, report)
@@ -40,8 +44,11 @@ def read(path: Path, env: Mapping[str, str], report: Report) -> Files:
         digest.update(data)
         document = parse(data, Source(str(file), "", file.parent), report)
         if document is not None:
-            interpolate(document, env)
             documents.append(document)
+    if rehearsal:
+        env = {**env, **variables(documents)}
+    for document in documents:
+        interpolate(document, env)
     return Files(tuple(documents), digest.hexdigest(), complete=len(documents) == len(paths) > 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -69,6 +69,12 @@ class PolicyTyper:
         `lenient` is for a route that is not enabled: what its variables and secrets stand for
         is not asked, and nothing of it may be used.
         """
+        return in_force(self.stated(node, defaults, owner, lenient=lenient))
+
+    def stated(
+        self, node: Node | None, defaults: Mapping[str, Uses], owner: str, *, lenient: bool = False
+    ) -> tuple[PolicyInstance, ...]:
+        """The same, with those that are disabled."""
         context = replace(self._context, lenient=lenient)
         said = dict(self._by_kind_name(node))
         found: list[PolicyInstance] = []
@@ -121,8 +127,6 @@ class PolicyTyper:
         state = f"{kind.name}/{named}" if named else "/".join(filter(None, (kind.name, owner, use.label)))
         if not self._owns(state, named or owner, named is not None, use):
             return None
-        if config.mode == "disabled":
-            return None
         return PolicyInstance(kind.name, state, config, config.mode, node.place, node)
 
     def _mode_fits(self, kind: Kind, node: Node) -> bool:
@@ -142,6 +146,11 @@ class PolicyTyper:
         message = f"the state {quoted(state)} would be shared by the {holder} and the {claim}"
         self._context.report.add(use.fields, f"{message}; expected different names", at_key=True)
         return False
+
+
+def in_force(policies: Iterable[PolicyInstance]) -> tuple[PolicyInstance, ...]:
+    """Those of `policies` that are to be built."""
+    return tuple(policy for policy in policies if policy.mode != "disabled")
 
 
 def _mapping(kind: Kind, node: Node) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from proxy.config.configuration import Configuration, Kind, RouteConfig
@@ -19,8 +20,10 @@ from proxy.config.model import (
     UpstreamConfig,
 )
 from proxy.config.nodes import Node, Source, quoted
+from proxy.config.rehearsal_reader import RehearsalReader
+from proxy.config.rehearsal_secrets import held_files, variables
 from proxy.config.report import Report
-from proxy.config.routes import RouteReader
+from proxy.config.routes import RouteReader, has_parameters
 from proxy.config.sections import Sections
 from proxy.config.shapes import secret_names, struct_shape
 from proxy.config.typed import located, to_struct
@@ -37,21 +40,26 @@ def load(
     env: Mapping[str, str],
     allow_literal_secrets: bool = False,
     default_upstream: str | None = None,
+    rehearsal: bool = False,
 ) -> Configuration:
     """The configuration in the file or the folder at `path`.
 
     `kinds` are all kinds of policies, in pipeline order; `env` is for `${...}` and secrets.
-    `default_upstream` is the url of the upstream `app` where the files leave it out. Raises
-    ConfigError with every problem, and nothing else whatever the files hold.
+    `default_upstream` is the url of the upstream `app` where the files leave it out. In a
+    rehearsal, what `test_secrets` says stands above `env` and the files of secrets; else that
+    is not looked at. Raises ConfigError with every problem, and nothing else whatever the files hold.
     """
     shapes = {kind.name: struct_shape(kind.config) for kind in kinds}
     kinds_with_secrets = (name for name, shape in shapes.items() if shape.secret)
     report = Report(
         {*kinds_with_secrets, *(name for shape in shapes.values() for name in secret_names(shape))}
     )
+    files = read(path, env, report, rehearsal=rehearsal)
     context = Context(report, env, allow_literal_secrets)
-    files = read(path, env, report)
-    loading = _Loading(files, kinds, context)
+    if rehearsal:
+        env = {**env, **variables(files.documents)}
+        context = replace(context, env=env, files=held_files(files.documents))
+    loading = _Loading(files, kinds, context, rehearsal=rehearsal)
     # What one file refers to may stand in another; so if one is unreadable, no more can be said.
     configuration = loading.configuration(default_upstream) if files.complete else None
     if report or configuration is None:
@@ -60,8 +68,9 @@ def load(
 
 
 class _Loading:
-    def __init__(self, files: Files, kinds: Sequence[Kind], context: Context) -> None:
+    def __init__(self, files: Files, kinds: Sequence[Kind], context: Context, *, rehearsal: bool) -> None:
         self._files = files
+        self._rehearsal = rehearsal
         self._kinds = kinds
         self._context = context
         self._report = context.report
@@ -82,7 +91,9 @@ class _Loading:
         typer.check_definitions()
         routes = self._routes(typer)
         no_route = typer.policies(sections.once.get(NO_ROUTE) or _no_route(self._kinds), {}, NO_ROUTE)
+        has_parameters(no_route, (), "a request without a route", self._report)
         self._warn_of_unused(typer)
+        tests = RehearsalReader(sections, self._context, rehearsal=self._rehearsal)
         if metrics and health and metrics.path is not None and metrics.path in health.paths:
             message = f"{metrics.path} is one of `health.paths` too; expected a path of its own"
             self._report.add(located(sections.once["metrics"], "path"), message)
@@ -101,6 +112,8 @@ class _Loading:
             warnings=self._report.warnings(),
             sections={**sections.once, "upstreams": _mapping("upstreams", sections.upstreams)},
             report=self._report,
+            tests=tests.tests,
+            test_secrets=tests.secrets,
         )
 
     def _upstreams(self, default: str | None) -> dict[str, UpstreamConfig]:

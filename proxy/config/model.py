@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from proxy.config.patterns import ExactPath, HostPattern, Method, Name, PathPattern, ReasonCode
+from proxy.config.rehearsals import PolicyTest, RehearsalSecrets
 from proxy.config.schema import Schema
 from proxy.config.units import Duration, FilePath, HeaderName, HeaderValue, Network
 from proxy.config.upstream_url import UpstreamUrl
@@ -93,6 +94,10 @@ class ClientsConfig(Schema, frozen=True, kw_only=True):
         tuple[Network, ...],
         Meta(description="Whose X-Forwarded-* and request ids are believed; nobody's where absent."),
     ] = ()
+    ipv6_prefix: Annotated[
+        int,
+        Meta(ge=32, le=128, description="Bits of an IPv6 address by which limits tell clients apart."),
+    ] = 64
 
 
 class RequestIdConfig(Schema, frozen=True, kw_only=True):
@@ -238,3 +243,9 @@ class PolicyFile(Schema, frozen=True, kw_only=True):
     routes: Annotated[
         tuple[RouteEntry, ...], Meta(description="In any order; the most specific match wins.")
     ] = ()
+    tests: Annotated[
+        tuple[PolicyTest, ...], Meta(description="What `seawall test` plays, on a clock of its own.")
+    ] = ()
+    test_secrets: Annotated[
+        RehearsalSecrets | None, Meta(description="What stands for secrets there, and nowhere else.")
+    ] = None

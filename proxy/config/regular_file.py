@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from proxy.config.inputs import about_to_read
+
 
 def read_regular(path: Path, limit: int) -> bytes:
     """What stands in the regular file at `path`, and of a longer one `limit` + 1 bytes.
@@ -12,6 +14,7 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises ValueError with the reason where it cannot be read. Pipes and devices are refused,
     since they may block for ever.
     """
+    about_to_read(path)
     try:
         if stat.S_ISREG(path.stat().st_mode):
             return read_any(path, limit)
@@ -22,6 +25,7 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 def read_any(path: Path, limit: int) -> bytes:
     """As `read_regular`, from a pipe too."""
+    about_to_read(path)
     try:
         with path.open("rb") as file:
             return file.read(limit + 1)

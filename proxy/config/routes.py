@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from proxy.config.configuration import RouteConfig
+from proxy.config.configuration import PolicyInstance, RouteConfig
 from proxy.config.context import Context
-from proxy.config.instances import NO_ROUTE, PolicyTyper
+from proxy.config.instances import NO_ROUTE, PolicyTyper, in_force
+from proxy.config.keys import unknown_parameters
 from proxy.config.model import MatchConfig, RouteEntry
 from proxy.config.nodes import Node, quoted
 from proxy.config.report import Report
 from proxy.config.shapes import shape_of
-from proxy.config.typed import convert, to_struct
+from proxy.config.typed import convert, located, to_struct
 from proxy.config.uses import Uses
 
 _PARAM = re.compile(r"\{[^/]*\}")
@@ -41,14 +42,18 @@ class RouteReader:
             return None
         name = self._name(node.value)
         # Every part is looked at, whatever is wrong with the others, so that all is reported.
-        policies = self._typer.policies(_mapping_at(node, "policies"), defaults, name, lenient=not enabled)
+        stated = self._typer.stated(_mapping_at(node, "policies"), defaults, name, lenient=not enabled)
+        if entry is not None:
+            path = entry.match.path
+            where = f"the path {path} of route {quoted(name)}"
+            has_parameters(in_force(stated), path.params, where, self._report)
         upstream = self._upstream(node)
         if entry is None or not enabled:
             return None
         is_new = self._is_new(node.value["match"], entry.match)
         if upstream is None or not is_new:
             return None
-        return RouteConfig(name, entry.match, upstream, policies, node.place, node)
+        return RouteConfig(name, entry.match, upstream, in_force(stated), node.place, node, stated)
 
     def _is_enabled(self, node: Node) -> bool:
         child = node.value.get("enabled") if isinstance(node.value, dict) else None
@@ -101,6 +106,16 @@ class RouteReader:
             message = f"the route in {first.place} has the same match; expected one that tells them apart"
             self._report.add(node, message, at_key=True)
         return first is node
+
+
+def has_parameters(
+    policies: Iterable[PolicyInstance], parameters: Sequence[str], where: str, report: Report
+) -> None:
+    """Report each key that asks for a parameter of the path which is not among `parameters`."""
+    for policy in policies:
+        for path, key, expected in unknown_parameters(policy.config, parameters):
+            message = f"{key} is nothing that {where} has; expected {expected}"
+            report.add(located(policy.node, path), message)
 
 
 def _mapping_at(node: Node, key: str) -> Node | None:

@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from proxy.config.context import INVALID, Context, unknown_key, unresolved, wrong
 from proxy.config.nodes import Node, plain, quoted
-from proxy.config.regular_file import read_regular
 from proxy.config.secrets import Secret, secret_from_env, secret_from_file
 from proxy.config.shapes import (
     LiteralShape,
@@ -161,15 +160,15 @@ def _referred(key: str, node: Node, context: Context) -> Secret | Any:
         return INVALID
     if key == "env":
         return secret_from_env(node.value, context.env)
-    return secret_from_file(node.source.directory / node.value)
+    return secret_from_file(node.source.directory / node.value, context.read)
 
 
 def _file(path: FilePath, node: Node, context: Context) -> Any:
     resolved = node.source.directory / Path(path)
     try:
         if not context.lenient:
-            read_regular(resolved, 0)
+            context.read(resolved, 0)
     except ValueError as error:
         context.report.add(node, f"{quoted(path)} cannot be read: {error}; expected a readable file")
         return INVALID
-    return FilePath(str(resolved))
+    return type(path)(str(resolved))

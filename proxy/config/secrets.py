@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -58,10 +58,10 @@ def secret_from_env(name: str, env: Mapping[str, str]) -> Secret:
     return Secret(value)
 
 
-def secret_from_file(path: Path) -> Secret:
+def secret_from_file(path: Path, read: Callable[[Path, int], bytes] = read_regular) -> Secret:
     """What stands in the file at `path`; raises ValueError where that cannot be read, or is empty."""
     try:
-        value = read_regular(path, MAX_BYTES).rstrip(b"\r\n")
+        value = read(path, MAX_BYTES).rstrip(b"\r\n")
     except ValueError as error:
         raise ValueError(
             f"the file of the secret cannot be read: {error}; expected a readable file"

@@ -21,7 +21,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 _FILE = struct_shape(PolicyFile)
 _NAME = shape_of(Name)
 _MAPPING = Shape("a mapping")
-_ROUTES = Shape("a list of routes")
+_LISTS = {"routes": Shape("a list of routes"), "tests": Shape("a list of tests")}
 
 
 class Sections:
@@ -39,6 +39,7 @@ class Sections:
         """Document -> what it says under `defaults`."""
         self.routes: dict[Node, list[Node]] = {}
         """Document -> what stands in its list of routes."""
+        self.tests: list[Node] = []
 
     def add(self, document: Node) -> None:
         """All that stands in `document`."""
@@ -64,11 +65,14 @@ class Sections:
         return struct() if node is None else to_struct(struct, node, self._context)
 
     def _section(self, document: Node, key: str, child: Node) -> None:
-        expected = _ROUTES if key == "routes" else _MAPPING
-        if not isinstance(child.value, list if key == "routes" else dict):
+        expected = _LISTS.get(key, _MAPPING)
+        if not isinstance(child.value, list if key in _LISTS else dict):
             wrong(expected, child, self._context)
         elif isinstance(child.value, list):
-            self.routes[document] = child.value
+            if key == "tests":
+                self.tests += child.value
+            else:
+                self.routes[document] = child.value
         elif key == "defaults":
             self.defaults[document] = child
         elif key == "upstreams":

@@ -172,7 +172,7 @@ def hides(shape: Shape, *, interpolated: bool) -> bool:
     if isinstance(shape, UnionShape):
         return any(hides(option, interpolated=interpolated) for option in shape.options)
     header = isinstance(shape, UnitShape) and issubclass(shape.unit, HeaderValue)
-    return isinstance(shape, SecretShape) or (header and interpolated)
+    return (isinstance(shape, SecretShape | UnitShape) and shape.secret) or (header and interpolated)
 
 
 def is_url(shape: Shape) -> bool:
@@ -211,7 +211,8 @@ def _plain(annotation: Any, bounds: Meta | None) -> Shape:
     if isinstance(annotation, type) and isinstance(annotation, Unit):
         unit: Any = annotation
         words = "a file" if issubclass(unit, FilePath) else "a value"
-        return UnitShape(f"{words} such as {unit.example}", unit, bounds)
+        hidden = getattr(unit, "hidden", False)
+        return UnitShape(f"{words} such as {unit.example}", unit, bounds, secret=hidden)
     raise TypeError(f"a policy file cannot hold {annotation!r}")
 
 

@@ -29,6 +29,14 @@ def spelled(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
+def about(seconds: float) -> str:
+    """A time for people, to four digits: `600ms`, `8.64s`, `2.5h`."""
+    for unit, size in _SECONDS:
+        if seconds * 1000 >= size:
+            return f"{seconds * 1000 / size:.4g}{unit}"
+    return f"{seconds * 1_000_000:.4g}µs"
+
+
 def _in_units(amount: int, units: tuple[tuple[str, int], ...]) -> str:
     """In the largest unit of which it is a whole number."""
     for unit, size in units:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from proxy.config.context import INVALID, Context, unknown_key, unresolved, wrong
-from proxy.config.nodes import Node, plain
+from proxy.config.documents import Document, read_document
+from proxy.config.nodes import Node, Source, plain, quoted
 from proxy.config.report import Report
 from proxy.config.scalars import literal, outside, scalar, secret, unit
 from proxy.config.shapes import (
@@ -32,6 +34,7 @@ from proxy.config.shapes import (
     UnitShape,
     struct_shape,
 )
+from proxy.config.yaml12 import parse
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -57,6 +60,25 @@ def convert(shape: Shape, node: Node, context: Context) -> Any:
 def _any(_: AnyShape, node: Node, context: Context) -> Any:
     missing = sum(unresolved(leaf, context) for leaf in node.leaves())  # every one is reported
     return INVALID if missing else plain(node)
+
+
+def _unit(shape: UnitShape, node: Node, context: Context) -> Any:
+    value = unit(shape, node, context)
+    return _document(value, node, context) if isinstance(value, Document) else value
+
+
+def _document(file: Document, node: Node, context: Context) -> Any:
+    """`file` with what stands in it; problems there are reported at their own lines."""
+    if context.lenient:  # it need not exist
+        return file
+    try:
+        data = read_document(Path(file), context.read)
+    except ValueError as error:
+        context.report.add(node, f"{quoted(file)} cannot be read: {error}; expected a YAML or JSON file")
+        return INVALID
+    document = parse(data, Source(file, "", Path(file).parent), context.report)
+    content = None if document is None else to_struct(file.schema, document, context)
+    return INVALID if content is None else file.holding(content)
 
 
 def _policies(shape: PoliciesShape, node: Node, context: Context) -> Any:
@@ -190,7 +212,7 @@ _CONVERTERS: dict[type[Shape], Callable[[Any, Node, Context], Any]] = {
     AnyShape: _any,
     PoliciesShape: _policies,
     ScalarShape: scalar,
-    UnitShape: unit,
+    UnitShape: _unit,
     SecretShape: secret,
     LiteralShape: literal,
     ListShape: _list,

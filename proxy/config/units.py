@@ -14,7 +14,10 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 
 @runtime_checkable
 class Unit(Protocol):
-    """What the loader and the JSON Schema need of a type of this module."""
+    """What the loader and the JSON Schema need of a type of this module.
+
+    With a class variable `hidden` that is true, values are never shown, as if they were secrets.
+    """
 
     pattern: ClassVar[str]
     example: ClassVar[str]
@@ -25,9 +28,12 @@ class Unit(Protocol):
         ...
 
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "day": 86400.0}
+_SECONDS = {
+    "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0,
+}  # fmt: skip
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)")
 _LONGEST = 366 * 86400.0
+_FASTEST = 1_000_000
 
 
 class Duration(float):
@@ -46,6 +52,41 @@ class Duration(float):
         if seconds > _LONGEST:
             raise ValueError(f"{value!r} is longer than a year")
         return cls(seconds)
+
+
+class Rate(str):
+    """So many in a period: `100/min`, `2/s`, `30/1m`, `10000/day`."""
+
+    __slots__ = ()
+    pattern: ClassVar[str] = r"^(\d{1,9})/(\d{1,9}(?:\.\d{1,3})?)?(ms|s|m|min|h|hour|d|day)$"
+    example: ClassVar[str] = "100/min"
+
+    @property
+    def limit(self) -> int:
+        """How many."""
+        return int(self.partition("/")[0])
+
+    @property
+    def period(self) -> float:
+        """In how many seconds."""
+        period = self.partition("/")[2]
+        unit = period.lstrip("0123456789.")
+        return float(period.removesuffix(unit) or 1) * _SECONDS[unit]
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
+            raise ValueError(
+                f"{value!r} is no rate; expected a number in a period, such as 2/s, 100/min, 30/1m, 10000/day"
+            )
+        rate = cls(value)
+        if rate.limit < 1 or rate.period <= 0:
+            raise ValueError(f"{value!r} lets nothing pass; expected at least 1, in a period above 0")
+        if rate.period > _LONGEST:
+            raise ValueError(f"{value!r} counts over more than a year")
+        if rate.limit > _FASTEST * rate.period:
+            raise ValueError(f"{value!r} limits nothing; expected at most a million in a second")
+        return rate
 
 
 _BYTES = {

@@ -60,6 +60,7 @@ def test_a_bad_url_is_wrong_usage_and_its_credentials_are_not_shown() -> None:
 
 def test_problems_are_counted() -> None:
     assert ["0 problems", "1 problem", "2 problems"] == [count_of(number) for number in range(3)]
+    assert ["1 route", "2 routes"] == [count_of(number, "route") for number in (1, 2)]
 
 
 def test_a_problem_has_the_same_parts_for_programs() -> None:

@@ -50,11 +50,13 @@ EVERYTHING = {
     "--status": ("status", "[::]:9902", "[::]:9902"),
     "--admin": ("admin", "localhost:0", "localhost:0"),
     "--admin-token-file": ("admin_token_file", "/run/token", Path("/run/token")),
+    "--admin-origin": ("admin_origin", "HTTPS://ops.example:443", ("https://ops.example",)),
     "--tls-cert-dir": ("tls_cert_dir", "/run/tls", Path("/run/tls")),
     "--drain": ("drain", "1m30s", 90.0),
     "--max-body": ("max_body", "1MiB", 2**20),
     "--max-buffered": ("max_buffered", "1GiB", 2**30),
     "--access-log": ("access_log", "off", False),
+    "--watch": ("watch", "poll", "poll"),
 }
 each_option = pytest.mark.parametrize(
     ("option", "field", "text", "value"),
@@ -95,6 +97,12 @@ def test_literal_secrets_are_accepted_only_where_that_is_said(started: list[Sett
         settings(started, "--allow-literal-secrets").allow_literal_secrets,
         settings(started, SEAWALL_ALLOW_LITERAL_SECRETS="1").allow_literal_secrets,
     ]
+
+
+def test_several_origins_may_call_the_admin_port(started: list[Settings]) -> None:
+    said = settings(started, SEAWALL_ADMIN_ORIGIN="https://ops.example http://localhost:3000")
+
+    assert ("https://ops.example", "http://localhost:3000") == said.admin_origin
 
 
 def test_the_data_port_may_be_a_socket(started: list[Settings]) -> None:
@@ -140,6 +148,7 @@ def test_anything_else_is_no_address(started: list[Settings], address: str) -> N
         pytest.param(
             ["--admin", "unix:/run/s"], "only --listen takes a socket's path", id="a socket for admin"
         ),
+        pytest.param(["--admin-origin", "ops.example"], "is no origin", id="an origin without its scheme"),
         pytest.param(["--drain", "20"], "is no duration", id="a duration without its unit"),
         pytest.param(["--max-body", "10"], "is no size", id="a size without its unit"),
         pytest.param(["--max-buffered", "lots"], "is no size", id="a size that is none"),

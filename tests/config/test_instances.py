@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.configuration import PolicyInstance
 from proxy.config.context import Context
-from proxy.config.instances import PolicyTyper
+from proxy.config.instances import PolicyTyper, in_force
 from proxy.config.nodes import Node
 from proxy.config.report import Report
 from tests.config.kinds import ENV, KINDS, messages, parsed
@@ -143,6 +143,17 @@ def test_a_mode_that_a_kind_has_not_is_refused_with_its_reason(mode: str) -> Non
 
     assert () == typing.policies(f"{{security_headers: {{mode: {mode}}}}}")
     assert [f"1:27: security_headers.mode: {reason}"] == typing.messages()
+
+
+def test_a_disabled_policy_is_stated_in_its_place_and_not_in_force() -> None:
+    text = "{retry: {}, rate_limit: {use: shared, mode: disabled}, deadline: 3s}"
+
+    stated = Typing().typer.stated(parsed(text)[0], {}, "r")
+
+    assert [("deadline", "enforce"), ("rate_limit", "disabled"), ("retry", "enforce")] == [
+        (policy.kind, policy.mode) for policy in stated
+    ]
+    assert ["deadline", "retry"] == [policy.kind for policy in in_force(stated)]
 
 
 def test_of_a_route_that_is_not_enabled_no_variables_and_secrets_are_asked() -> None:

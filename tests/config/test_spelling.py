@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.config.model import PoolConfig
 from proxy.config.secrets import Secret
-from proxy.config.spelling import spelled
+from proxy.config.spelling import about, spelled
 from proxy.config.units import Duration, HeaderName, Share, Size, StatusSet
 
 
@@ -43,3 +43,20 @@ def test_a_value_is_spelled_with_its_unit(value: object, text: object) -> None:
 def test_what_is_spelled_is_read_as_the_same(amount: int) -> None:
     assert amount / 1000 == pytest.approx(Duration.parse(spelled(Duration(amount / 1000))))
     assert amount == Size.parse(spelled(Size(amount)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0000015, "1.5µs"),
+        (0.6, "600ms"),
+        (0.333334, "333.3ms"),
+        (1.0, "1s"),
+        (8.64, "8.64s"),
+        (60.0, "1m"),
+        (9000.0, "2.5h"),
+        (172800.0, "2d"),
+    ],
+)
+def test_a_time_for_people_has_four_digits(seconds: float, text: str) -> None:
+    assert text == about(seconds)

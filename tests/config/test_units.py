@@ -12,13 +12,14 @@ from proxy.config.units import (
     HeaderValue,
     Mode,
     Network,
+    Rate,
     Share,
     Size,
     StatusSet,
     Unit,
 )
 
-UNITS = [Duration, FilePath, HeaderName, HeaderValue, Mode, Network, Share, Size, StatusSet]
+UNITS = [Duration, FilePath, HeaderName, HeaderValue, Mode, Network, Rate, Share, Size, StatusSet]
 each_unit = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.__name__)
 
 
@@ -328,3 +329,46 @@ def test_whatever_is_taken_also_passes_the_editors_schema(unit, data):
     except ValueError:
         return
     assert re.search(unit.pattern, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "period"),
+    [
+        ("2/s", 2, 1.0),
+        ("100/min", 100, 60.0),
+        ("100/m", 100, 60.0),
+        ("30/1m", 30, 60.0),
+        ("5/250ms", 5, 0.25),
+        ("3/1.5s", 3, 1.5),
+        ("60/h", 60, 3600.0),
+        ("60/2hour", 60, 7200.0),
+        ("10000/day", 10000, 86400.0),
+        ("7/7d", 7, 604800.0),
+        ("1000000/s", 1_000_000, 1.0),
+    ],
+)
+def test_a_rate_is_so_many_in_a_period(text, limit, period):
+    rate = Rate.parse(text)
+
+    assert (text, limit, period) == (rate, rate.limit, rate.period)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        pytest.param(100, "is no rate", id="a bare number"),
+        pytest.param("100", "is no rate", id="without a period"),
+        pytest.param("100/60", "is no rate", id="a period without a unit"),
+        pytest.param("1.5/s", "is no rate", id="half a request"),
+        pytest.param("-1/s", "is no rate", id="less than none"),
+        pytest.param("100 / min", "is no rate", id="spaces"),
+        pytest.param("0/min", "lets nothing pass", id="none"),
+        pytest.param("5/0s", "lets nothing pass", id="in no time"),
+        pytest.param("5/367d", "more than a year", id="over a year"),
+        pytest.param("1000001/s", "limits nothing", id="too fast to count"),
+        pytest.param("1001/1ms", "limits nothing", id="too fast to count in a shorter period"),
+    ],
+)
+def test_what_is_no_rate_is_refused_with_the_reason(value, why):
+    with pytest.raises(ValueError, match=why):
+        Rate.parse(value)
