@@ -43,10 +43,12 @@ coverage: $(VENV)/.dev ## What each source file's own tests cover of it (ARGS="p
 
 ##@ From time to time
 
-docs: $(VENV)/.runtime ## Write docs/policies/*.md and the JSON Schema from the sources
+docs: $(VENV)/.runtime ## Write docs/policies/*.md, docs/openapi.json and the JSON Schema from the sources
 	$(BIN)/seawall docs
 	$(BIN)/seawall schema > policies/seawall.schema.json.new
 	mv policies/seawall.schema.json.new policies/seawall.schema.json
+	$(BIN)/python -c 'from proxy.admin.openapi import text; print(text(), end="")' > docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
 
 bench: $(VENV)/.runtime ## CPU of each request, beside other proxies (ARGS=--quick, ARGS=--help)
 	$(BIN)/python -m bench $(ARGS)

@@ -9,23 +9,26 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from random import Random
 
+from proxy.app.together import Member, joined
 from proxy.clock import Clock
 from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
 from proxy.config.model import JsonTemplate, TextTemplate, UpstreamConfig, UpstreamTlsConfig
 from proxy.config.nodes import Node
+from proxy.config.spelling import spelled
 from proxy.config.typed import located
 from proxy.errors import ConfigError, Problem
-from proxy.exchange import RouteFacts
+from proxy.exchange import PolicyFacts, RouteFacts
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
-from proxy.policy import Hooks, Services, Shared
+from proxy.policy import Hooks, Policy, Services, Shared
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
 from proxy.router.rules import Rule
-from proxy.shadow import for_share, in_shadow
+from proxy.shadow import for_share, in_shadow, in_share
 from proxy.stores.protocol import Store
 from proxy.wire.carrier import forward
 from proxy.wire.pool import Address
@@ -83,7 +86,9 @@ class _Compiler:
     def __init__(self, configuration: Configuration, parts: Parts) -> None:
         self._configuration = configuration
         self._parts = parts
-        self._built: dict[tuple[str, int], Hooks] = {}
+        self._built: dict[tuple[str, int], Member] = {}
+        self._pipelines: dict[tuple[Hooks, ...], Pipeline] = {}
+        self._said: dict[tuple[str, str], object] = {}
         self.problems: list[Problem] = []
 
     def plan(self) -> Plan:
@@ -97,52 +102,68 @@ class _Compiler:
         return Plan(configuration, routes, no_route, addresses)
 
     def _route(self, route: RouteConfig, problems: ProblemWriter) -> PlannedRoute:
-        stated = route.match
-        match = Match(
-            stated.path,
-            frozenset(stated.methods),
-            tuple(stated.hosts),
-            tuple(stated.headers.items()),
-            tuple(stated.query.items()),
-        )
+        match = match_of(route)
         try:
             Rule(Entry(match, None), 0)
         except ValueError as error:
             self._wrong(route.node, str(error), "match")
         return PlannedRoute(
-            RouteFacts(route.name, stated.path, {policy.kind: policy.place for policy in route.policies}),
-            compile_pipeline(self._hooks(route.policies), forward, problems.render),
+            RouteFacts(route.name, match.path, chain_of(route), self._configuration.revision),
+            self._pipeline(tuple(self._hooks(route.policies)), problems),
             route.upstream,
             match,
         )
 
+    def _pipeline(self, hooks: tuple[Hooks, ...], problems: ProblemWriter) -> Pipeline:
+        """The same hooks are one pipeline: of a thousand routes that differ in their path alone, too."""
+        if hooks not in self._pipelines:
+            self._pipelines[hooks] = compile_pipeline(hooks, forward, problems.render)
+        return self._pipelines[hooks]
+
     def _hooks(self, policies: Iterable[PolicyInstance]) -> list[Hooks]:
         """Policies with the same name and settings are one, on however many routes they stand."""
         hooks = []
-        for policy in policies:
-            key = (policy.state_name, id(policy.config))
-            if key not in self._built:
-                try:
-                    self._built[key] = self._in_mode(policy)
-                except ValueError as error:
-                    self._wrong(policy.node, str(error))
-                    self._built[key] = Hooks()
-            hooks.append(self._built[key])
+        for kind, alike in groupby(policies, key=lambda policy: policy.kind):
+            members = [(policy, self._member(policy)) for policy in alike]
+            together = KINDS[kind].together
+            if together is not None and len(members) > 1:
+                hooks += joined(together, [member for _, member in members])
+            else:
+                hooks += [_in_mode(policy, member) for policy, member in members]
         return hooks
 
-    def _in_mode(self, policy: PolicyInstance) -> Hooks:
-        mode = policy.mode
-        if mode == "enforce":
-            return self._build(policy, policy.state_name)
-        shadowed = in_shadow(policy.kind, self._build(policy, f"{policy.state_name}?shadow"))
-        if mode == "shadow":
-            return shadowed
-        return for_share(policy.state_name, mode.share, self._build(policy, policy.state_name), shadowed)
+    def _member(self, policy: PolicyInstance) -> Member:
+        key = (policy.state_name, id(policy.config))
+        if key not in self._built:
+            try:
+                self._built[key] = self._make(policy)
+            except ValueError as error:
+                self._wrong(policy.node, str(error))
+                self._built[key] = Member()
+        return self._built[key]
 
-    def _build(self, policy: PolicyInstance, name: str) -> Hooks:
-        parts = self._parts
-        services = Services(parts.clock, parts.random, parts.store, parts.state, name)
-        return Hooks.of(KINDS[policy.kind].build(policy.config, services))
+    def _make(self, policy: PolicyInstance) -> Member:
+        mode, name = policy.mode, policy.state_name
+        if mode == "enforce":
+            return Member(self._build(policy, name))
+        shadowed = in_shadow(policy.kind, Hooks.of(self._build(policy, f"{name}?shadow")))
+        if mode == "shadow":
+            return Member(shadowed=shadowed)
+        return Member(self._build(policy, name), shadowed, in_share(name, mode.share))
+
+    def _build(self, policy: PolicyInstance, name: str) -> Policy:
+        parts, kind = self._parts, KINDS[policy.kind]
+        for field in kind.one:
+            said = getattr(policy.config, field)
+            if self._said.setdefault((name, field), said) != said:
+                other = spelled(self._said[name, field])
+                raise ValueError(
+                    f"`{field}` is {spelled(said)} here and {other} elsewhere, but the state of {name} "
+                    "is one; expected the same, or a policy with a name of its own"
+                )
+        prefix = self._configuration.clients.ipv6_prefix
+        services = Services(parts.clock, parts.random, parts.store, parts.state, name, prefix)
+        return kind.build(policy.config, services)
 
     def _templates(self) -> Iterable[tuple[str, Template]]:
         for reason, template in self._configuration.errors.templates.items():
@@ -187,6 +208,32 @@ class _Compiler:
 
     def _wrong(self, node: Node, message: str, path: str = "") -> None:
         self.problems.append(self._configuration.problem(node, message, path))
+
+
+def match_of(route: RouteConfig) -> Match:
+    """What a request must be like to belong to `route`."""
+    stated = route.match
+    return Match(
+        stated.path,
+        frozenset(stated.methods),
+        tuple(stated.hosts),
+        tuple(stated.headers.items()),
+        tuple(stated.query.items()),
+    )
+
+
+def chain_of(route: RouteConfig) -> tuple[PolicyFacts, ...]:
+    """What decisions tell of its policies."""
+    return tuple(PolicyFacts(each.kind, each.state_name, str(each.mode), each.place) for each in route.stated)
+
+
+def _in_mode(policy: PolicyInstance, member: Member) -> Hooks:
+    if member.policy is None:
+        return member.shadowed or Hooks()
+    enforced = Hooks.of(member.policy)
+    if member.shadowed is None:
+        return enforced
+    return for_share(policy.state_name, policy.mode.share, enforced, member.shadowed)
 
 
 def _template(template: JsonTemplate | TextTemplate) -> Template:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from aiohttp import web
 
@@ -18,9 +18,13 @@ from proxy.admin.access import check_admin_address, read_token
 from proxy.admin.api import admin_app
 from proxy.admin.site import serve
 from proxy.admin.status import status_app
+from proxy.app.heap import HEAP
+from proxy.app.mounts import mounts, never_updated
 from proxy.app.proxy import Proxy, read_policies
 from proxy.app.settings import Settings
+from proxy.app.watching import Watcher
 from proxy.clock import Clock
+from proxy.config.inputs import Inputs
 from proxy.errors import ConfigError
 from proxy.wire.certificate import Certificate
 from proxy.wire.server import Listener
@@ -28,6 +32,8 @@ from proxy.wire.server import Listener
 _log = logging.getLogger("seawall")
 
 _LOOK_FOR_CERTIFICATE = 10.0
+_LONGEST_LOOK = 2.0
+"""Seconds that the end waits for a file system that hangs."""
 
 OK, PROBLEMS, USAGE = 0, 1, 2
 """Exit codes of every command."""
@@ -47,13 +53,17 @@ def run(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     signals = _hear_signals()
+    inputs = Inputs(settings.policies)
     try:
-        proxy = Proxy(settings, read_policies(settings))
+        with inputs.reading():
+            proxy = Proxy(settings, read_policies(settings))
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201  # for the operator, as `seawall check` says it
         return PROBLEMS
     sides: list[web.AppRunner] = []
     renewal: asyncio.Task[None] | None = None
+    proxy.inputs = inputs
+    proxy.watcher = watcher = _watcher(proxy)
     try:
         try:
             certificate = None if settings.tls_cert_dir is None else Certificate(settings.tls_cert_dir)
@@ -72,14 +82,37 @@ async def _serve(settings: Settings) -> int:
         )
         if certificate is not None:
             renewal = asyncio.create_task(_renew(certificate, proxy.clock))
-        _tune_gc()
+        _warn_of_mounts(inputs)
+        HEAP.settle()
+        watcher.start()
         return await _until_stopped(proxy, listener, signals)
     finally:
         if renewal is not None:
             renewal.cancel()
+        await asyncio.to_thread(watcher.stop, _LONGEST_LOOK)
         for runner in sides:
             await runner.cleanup()
         await proxy.close()
+
+
+def _watcher(proxy: Proxy) -> Watcher:
+    """Reloads on this loop what it sees to have changed."""
+    loop = asyncio.get_running_loop()
+
+    def reload() -> None:
+        with suppress(ConfigError):  # logged, counted, and told by /healthz
+            asyncio.run_coroutine_threadsafe(proxy.reload(watched=True), loop).result()
+
+    return Watcher(lambda: proxy.inputs, reload, proxy.settings.watch, proxy.clock.monotonic)
+
+
+def _warn_of_mounts(inputs: Inputs) -> None:
+    """Of what will never be seen to change; of a folder once, and not of each file in it."""
+    table, told = mounts(), set[Path]()
+    for path in inputs.paths:
+        if path.parent not in told and (why := never_updated(path, table)):
+            told.add(path)
+            _log.warning("%s", why)
 
 
 async def _renew(certificate: Certificate, clock: Clock) -> None:
@@ -98,9 +131,13 @@ async def _open_ports(proxy: Proxy, listener: Listener, sides: list[web.AppRunne
     with _naming(settings.status):
         sides.append(await serve(status_app(proxy), *_split(settings.status)))
     with _naming(settings.admin):
-        sides.append(await serve(admin_app(proxy, token=token), admin_host, admin_port))
+        sides.append(await serve(_admin(proxy, token), admin_host, admin_port))
     with _naming(settings.listen):
         return await listener.open(settings.listen)
+
+
+def _admin(proxy: Proxy, token: str | None) -> web.Application:
+    return admin_app(proxy, token=token, origins=proxy.settings.admin_origin)
 
 
 @contextmanager
@@ -160,13 +197,6 @@ async def _until_stopped(proxy: Proxy, listener: Listener, signals: Signals) -> 
 async def _next_stop(signals: Signals) -> None:
     while await signals.get() == signal.SIGHUP:
         _log.warning("not reloading: stopping")
-
-
-def _tune_gc() -> None:
-    """What is there now stays; collect the rest seldom, since exchanges leave no cycles behind."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _tune_malloc() -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import logging
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import NamedTuple
 
 from proxy import __version__
 from proxy.admin.answers import answer
-from proxy.admin.running import Details, LastReload
+from proxy.admin.bodies import Route, RoutePolicy
+from proxy.admin.running import Details
 from proxy.app.compile import Parts, Plan, compile_plan, head_caps
+from proxy.app.heap import HEAP
+from proxy.app.loading import load_steadily
+from proxy.app.reload_log import ReloadLog
 from proxy.app.settings import Settings
+from proxy.app.watching import Watcher
 from proxy.clock import Clock, SystemClock
 from proxy.config.configuration import Configuration
+from proxy.config.dismantle import dismantle
+from proxy.config.inputs import Inputs
 from proxy.config.loader import load
 from proxy.config.model import UpstreamConfig
 from proxy.errors import ConfigError, Problem
-from proxy.exchange import NO_ROUTE, Response
+from proxy.exchange import Response, RouteFacts
 from proxy.policies import PIPELINE_ORDER
 from proxy.policy import Shared
 from proxy.router import Entry, RoutingTable
@@ -31,13 +36,13 @@ from proxy.telemetry.batch_writer import BatchWriter
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
+from proxy.telemetry.shadow_report import ShadowReport
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.pool import Address, Pool
 from proxy.wire.server import WireServer
 from proxy.wire.serving import CompiledRoute, Serving, WireSettings
 from proxy.wire.timer_wheel import TimerWheel
 
-_log = logging.getLogger("seawall")
 _STDOUT = 1
 
 
@@ -63,7 +68,13 @@ class _Revision(NamedTuple):
 class Proxy:
     """Holds what is live, and swaps it. Made inside the running loop; raises ConfigError."""
 
-    def __init__(self, settings: Settings, configuration: Configuration, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        configuration: Configuration,
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.started_at = self.clock.now()
@@ -72,16 +83,25 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
         store = MemoryStore(self.clock)
-        self._parts = Parts(self.clock, SystemRandom(), store, Shared())
+        self._parts = Parts(self.clock, random or SystemRandom(), store, Shared())
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}
         self._writer = BatchWriter(_STDOUT) if settings.access_log else None
         self._access_log = (
             AccessLog(self._writer, self.clock, self._loop.call_later) if self._writer else None
         )
-        self._metrics = Metrics(log_dropped=lambda: self._access_log.dropped if self._access_log else 0)
-        self._recorder = Recorder(self._metrics, self._access_log, self.decisions, self.clock)
+        self._metrics = Metrics(
+            log_dropped=lambda: self._access_log.dropped if self._access_log else 0,
+            turned_away=lambda: self.server.turned_away,
+        )
+        self.shadow_report = ShadowReport(self._metrics.exchanges)
+        self._recorder = Recorder(
+            self._metrics, self._access_log, self.decisions, self.clock, self.shadow_report
+        )
         self._reloading = asyncio.Lock()
-        self._last_reload = LastReload(ok=True, at=self.started_at)
+        self._reloads = ReloadLog(self.started_at)
+        self.inputs = Inputs()
+        """What the last attempt to load has looked at."""
+        self.watcher: Watcher | None = None
         revision = self._build(configuration)
         self._live_since = self.started_at
         wire = WireSettings(max_body=settings.max_body, max_buffered=settings.max_buffered)
@@ -95,35 +115,52 @@ class Proxy:
         """What is live."""
         return self._plan.configuration
 
-    async def reload(self) -> str:
+    async def reload(self, *, watched: bool = False) -> str:
         """Serve what the files say now, or go on with what worked; returns the revision.
 
-        Raises ConfigError, which has been logged and counted, and nothing has changed.
+        `watched`: a change was seen, nobody asked; what was said last is not said again. Raises
+        ConfigError, which has been logged and counted, and nothing has changed.
         """
         async with self._reloading:
-            now, before = self.clock.now(), self.configuration.revision
+            now, replaced = self.clock.now(), [_Revision(self._plan, self._pools, self.server.serving)]
             try:
-                # In a thread: a thousand routes take a while, and requests must not wait for it.
-                revision = await asyncio.to_thread(lambda: self._build(read_policies(self.settings)))
-                self._go_live(revision)
+                self._go_live(await load_steadily(self._load, self._begin, self.clock))
             except ConfigError as error:
-                _log.error("the policy files have problems; the old policies stay\n%s", error)
-                self._refused(error, now)
+                self._refused(error, now, watched=watched)
                 raise
             except Exception as error:
-                _log.exception("bug while loading the policy files; the old policies stay")
                 message = "cannot be loaded, because of a bug in Seawall; its log has more"
                 refused = ConfigError([Problem(str(self.settings.policies), 0, 0, "", message)])
-                self._refused(refused, now)
+                self._refused(refused, now, bug=error, watched=watched)
                 raise refused from error
-            self._last_reload = LastReload(ok=True, at=now)
-            configuration = self.configuration
-            unchanged = configuration.revision == before
-            self._live_since = self._live_since if unchanged else now
-            said = ", as before" if unchanged else ""
-            _log.info("revision %s is live%s", configuration.short_revision, said)
-            _collect_garbage()
-            return configuration.revision
+            if self.configuration.revision != replaced[0].plan.configuration.revision:
+                self._live_since = now
+            await asyncio.to_thread(self._let_go, replaced, now, watched=watched)
+            return self.configuration.revision
+
+    def _load(self) -> _Revision:
+        configuration = read_policies(self.settings)
+        try:
+            return self._build(configuration)
+        except ConfigError:
+            dismantle(configuration)
+            raise
+
+    def _begin(self) -> Inputs:
+        self.inputs = Inputs(self.settings.policies)
+        return self.inputs
+
+    def _let_go(self, replaced: list[_Revision], at: float, *, watched: bool) -> None:
+        """In a thread, since it takes a while: say what has changed, then free what was live."""
+        with HEAP.passing():
+            before = replaced.pop().plan
+            self._reloads.accepted(before.configuration, self.configuration, at, watched=watched)
+            dismantle(before.configuration)
+            routes = [*before.routes, *before.configuration.routes]
+            del before
+            while routes:  # one by one, so that requests come in between
+                routes.pop()
+        HEAP.tidy()
 
     def _build(self, configuration: Configuration) -> _Revision:
         """All that can fail, and nothing that is felt: what is live stays as it is."""
@@ -145,14 +182,14 @@ class Proxy:
             if self._pools.get(name) is not old:
                 old[1].retire()
         self._metrics.loaded(configuration.revision, self.clock.now())
-        for problem in configuration.warnings:
-            _log.warning("%s", problem)
+        self.shadow_report.follow(configuration, self.clock.now())
+        self._reloads.warned(configuration.warnings)
 
-    def _refused(self, error: ConfigError, now: float) -> None:
+    def _refused(self, error: ConfigError, at: float, *, bug: Exception | None = None, watched: bool) -> None:
         self._parts.state.rollback()
-        self._metrics.load_failed(now)
-        self._last_reload = LastReload(ok=False, at=now, problems=tuple(map(str, error.problems)))
-        _collect_garbage()
+        self._metrics.load_failed(at)
+        self._reloads.refused(error, at, bug=bug, watched=watched)
+        HEAP.tidy()
 
     def _serving(self, plan: Plan, pools: Mapping[str, tuple[UpstreamConfig, Pool]]) -> Serving:
         configuration = plan.configuration
@@ -163,7 +200,9 @@ class Proxy:
         anywhere = next(iter(pools.values()))[1]  # what has no route is never forwarded
         return Serving(
             table=RoutingTable(routes),
-            no_route=CompiledRoute(NO_ROUTE, plan.no_route, anywhere),
+            no_route=CompiledRoute(
+                RouteFacts("", "", revision=configuration.revision), plan.no_route, anywhere
+            ),
             recorder=self._recorder,
             peers=TrustedPeers([network.network for network in configuration.clients.trusted_proxies]),
             caps=head_caps(configuration),
@@ -226,25 +265,30 @@ class Proxy:
             revision=self.configuration.revision,
             live_since=self._live_since,
             uptime=self.clock.now() - self.started_at,
-            last_reload=self._last_reload,
+            last_reload=self._reloads.last,
+            last_change=self._reloads.last_change,
+            watching=self.watcher.how if self.watcher else "off",
             draining=self.draining,
             in_flight=self.in_flight,
             access_log_error=self._access_log.error if self._access_log else "",
             upstreams={name: pool.summary() for name, (_, pool) in self._pools.items()},
         )
 
-    def routes(self) -> list[dict[str, object]]:
+    def routes(self) -> list[Route]:
         """Name, match, upstream and policies of every route."""
         return [
-            {
-                "name": route.name,
-                "path": route.match.path,
-                "methods": list(route.match.methods),
-                "hosts": list(route.match.hosts),
-                "upstream": route.upstream,
-                "policies": [{"kind": p.kind, "mode": str(p.mode), "place": p.place} for p in route.policies],
-                "place": route.place,
-            }
+            Route(
+                name=route.name,
+                path=route.match.path,
+                methods=list(route.match.methods),
+                hosts=list(route.match.hosts),
+                upstream=route.upstream,
+                policies=[
+                    RoutePolicy(kind=each.kind, mode=str(each.mode), place=each.place)
+                    for each in route.policies
+                ],
+                place=route.place,
+            )
             for route in self.configuration.routes
         ]
 
@@ -254,8 +298,3 @@ class Proxy:
         self._wheel.close()
         if self._access_log is not None:
             self._access_log.close()
-
-
-def _collect_garbage() -> None:
-    """Parsed files are full of cycles, and while serving the collector hardly ever runs by itself."""
-    gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +17,11 @@ class Settings:
     admin: str = "127.0.0.1:9901"
     upstream: str | None = None
     admin_token_file: Path | None = None
+    admin_origin: tuple[str, ...] = ()
     tls_cert_dir: Path | None = None
     drain: float = 20.0
     max_body: int = 10 * 2**20
     max_buffered: int = 256 * 2**20
     access_log: bool = True
+    watch: Literal["auto", "poll", "off"] = "auto"
     allow_literal_secrets: bool = False

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from proxy.exchange import Response
+from proxy.exchange import PolicyFacts, Response, RouteFacts
 from proxy.router import Match
 from proxy.testing import exchange
 from tests.app.trial import UPSTREAM, Files, routes, some_parts
@@ -107,15 +107,17 @@ def test_a_route_knows_its_name_its_template_and_the_places_of_its_policies(file
         UPSTREAM
         + "routes:\n"
         + '  - name: ticket\n    match: {path: "/tickets/{id}"}\n    policies:\n      deadline: 30s\n'
+        + "      cors: {origins: [https://a.test], mode: disabled}\n"
     )
 
-    (route,) = files.compile().routes
+    plan = files.compile()
 
-    assert ("ticket", "/tickets/{id}", {"deadline": f"{path}:7"}) == (
-        route.facts.name,
-        route.facts.template,
-        route.facts.places,
+    (route,) = plan.routes
+    chain = (
+        PolicyFacts("deadline", "deadline/ticket", "enforce", f"{path}:7"),
+        PolicyFacts("cors", "cors/ticket", "disabled", f"{path}:8"),
     )
+    assert RouteFacts("ticket", "/tickets/{id}", chain, plan.configuration.revision) == route.facts
 
 
 def test_a_match_is_what_the_file_says(files: Files) -> None:

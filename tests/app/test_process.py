@@ -154,7 +154,7 @@ async def test_a_refusal_can_be_looked_up_by_its_decision_id(policies: Path) -> 
         decision = (await get(running.admin, f"/api/decisions/{refused['decision_id']}")).json()
 
     assert ("size_limit.body", 413) == (refused["reason"], refused["status"])
-    assert (f"{policies}:8", "size_limit") == (decision["place"], decision["policy"])
+    assert (f"{policies}:8", "size_limit/all") == (decision["place"], decision["policy"])
     assert {"limit": 1, "declared": 8} == decision["facts"]
 
 

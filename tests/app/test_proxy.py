@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from tests.app.served import served
@@ -168,7 +169,7 @@ async def test_routes_are_told_with_their_policies(files: Files, upstream: RawUp
         "upstream": "app",
         "policies": [{"kind": "security_headers", "mode": "enforce", "place": f"{path}:7"}],
         "place": f"{path}:4",
-    } == told
+    } == msgspec.to_builtins(told, enc_hook=str)
 
 
 async def test_details_tell_what_is_live_and_how_it_is_doing(files: Files, upstream: RawUpstream) -> None:
