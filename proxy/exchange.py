@@ -28,7 +28,7 @@ class Stream(Protocol):
 
 
 class Request(msgspec.Struct):
-    """What the client sent. Policies may change `headers`, and take parameters out of `target` and `query`."""
+    """What the client sent. Policies may change `headers`, and drop parameters of `target` and `query`."""
 
     method: str
     target: str

@@ -176,7 +176,7 @@ class Proxy:
         self._metrics.configure(configuration.metrics.namespace, configuration.metrics.buckets)
         before, self._pools = self._pools, revision.pools
         self._plan = revision.plan
-        self.server.serving = revision.serving
+        self.server.serve(revision.serving)
         self._parts.state.commit()
         for name, old in before.items():
             if self._pools.get(name) is not old:

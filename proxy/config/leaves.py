@@ -19,7 +19,7 @@ from proxy.config.effective import DEFAULT, values
 from proxy.config.nodes import Node, spell_step
 from proxy.config.secrets import Secret
 from proxy.config.shapes import ListShape, MapShape, Shape, StructShape, UnionShape, UnitShape, struct_shape
-from proxy.config.spelling import spelled
+from proxy.config.spelling import fields_of, spelled
 
 Change = Literal["added", "removed", "changed"]
 
@@ -77,7 +77,7 @@ class Leaves:
         """Every part of `value`: its path by place, its path by name, and itself."""
         yield raw, path, value
         if isinstance(value, msgspec.Struct):
-            for info in msgspec.structs.fields(value):
+            for info in fields_of(type(value)):
                 step = spell_step(info.encode_name)
                 yield from self._parts(getattr(value, info.name), raw + step, path + step)
         elif isinstance(value, dict):

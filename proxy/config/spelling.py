@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ from proxy.config.units import Duration, Share, Size, StatusSet
 _SECONDS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
 
+fields_of = cache(msgspec.structs.fields)
+"""Of a schema; kept, since a call costs more than all else here and leaves cycles behind."""
+
 
 def spelled(value: Any) -> Any:
     """`value` with its units as text, and of types that JSON has."""
@@ -19,9 +23,7 @@ def spelled(value: Any) -> Any:
         if isinstance(value, unit):
             return spell(value)
     if isinstance(value, msgspec.Struct):
-        return {
-            info.encode_name: spelled(getattr(value, info.name)) for info in msgspec.structs.fields(value)
-        }
+        return {info.encode_name: spelled(getattr(value, info.name)) for info in fields_of(type(value))}
     if isinstance(value, dict):
         return {str(key): spelled(item) for key, item in value.items()}
     if isinstance(value, list | tuple | frozenset):

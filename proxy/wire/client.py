@@ -49,6 +49,7 @@ class ClientConnection(RequestHandler):
         "_reading",
         "_seen",
         "_server",
+        "_stale",
         "_swallow",
         "_tunnel",
         "buffers",
@@ -75,6 +76,8 @@ class ClientConnection(RequestHandler):
         self.settings = server.settings
         self.buffers = server.buffers
         self.serving: Serving = server.serving
+        self._stale = False
+        """What was made of the peer was made by a revision before."""
         self.timer = server.wheel.timer(self._expired)
         self.peer_ip = ""
         self.peer_trusted = False
@@ -170,6 +173,11 @@ class ClientConnection(RequestHandler):
         if self._carrier is None and self._swallow is None:
             self._hang_up()
 
+    def let_go(self, serving: Serving) -> None:
+        """`serving` is live: keep nothing of the one before, unless an exchange goes on with it."""
+        if self._carrier is None:
+            self.serving, self._stale = serving, True
+
     def force_close(self) -> None:
         """End the connection, and with it what is under way; also called by aiohttp at the end of a drain."""
         self.closing = True
@@ -187,7 +195,7 @@ class ClientConnection(RequestHandler):
             if not data:
                 return
         serving = self._server.serving
-        if serving is not self.serving:
+        if serving is not self.serving or self._stale:
             self._now_served_by(serving)
         end = data.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
         if end < 0:
@@ -215,7 +223,7 @@ class ClientConnection(RequestHandler):
 
     def _now_served_by(self, serving: Serving) -> None:
         """Another revision is live: what was made of the last request by the one before counts no more."""
-        self.serving = serving
+        self.serving, self._stale = serving, False
         self.peer_trusted = serving.peers.trusts(self.peer_ip)
         self.last_lines, self.last_fields = b"", NO_FIELDS
 

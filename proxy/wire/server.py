@@ -50,6 +50,13 @@ class WireServer(Server):
         """Connections that were closed as soon as they were open, since there were too many."""
         self._quiet_until = 0.0
 
+    def serve(self, serving: Serving) -> None:
+        """Another revision is live; idle connections would keep the one before in memory."""
+        self.serving = serving
+        for each in self.connections:
+            if isinstance(each, ClientConnection):
+                each.let_go(serving)
+
     @property
     def open_connections(self) -> int:
         """Connections of clients, idle ones and those in their TLS handshake included."""

@@ -10,7 +10,7 @@ from proxy.errors import UpstreamError
 from proxy.wire.closing import close_when_written, last_words
 from proxy.wire.framing import Decoder, FramingError
 from proxy.wire.head import ResponseHead, response_decoder, response_head
-from proxy.wire.parser import MalformedError
+from proxy.wire.parser import MalformedError, Specials
 
 if TYPE_CHECKING:
     from proxy.wire.attempts import Attempts
@@ -42,7 +42,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_interim",
         "_last_head",
         "_last_raw",
-        "_last_serving",
+        "_last_specials",
         "_loop",
         "_pending",
         "_pool",
@@ -61,7 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._last_raw = b""
         self._last_head: ResponseHead | None = None
         """What was read in it..."""
-        self._last_serving: Serving | None = None
+        self._last_specials: Specials | None = None
         """...by which revision's rules."""
         self._pending = bytearray()
         self._interim = 0
@@ -215,14 +215,16 @@ class UpstreamConnection(asyncio.Protocol):
     def _read(self, raw: bytes, serving: Serving) -> ResponseHead:
         """Take a head apart, if it is not the same as the last one, under the same rules."""
         head = self._last_head
-        if head is not None and raw == self._last_raw and serving is self._last_serving:
+        specials = serving.response_specials
+        if head is not None and raw == self._last_raw and specials is self._last_specials:
             return head
         try:
-            head = response_head(raw, serving.response_specials, serving.response_dropped)
+            head = response_head(raw, specials, serving.response_dropped)
         except MalformedError as error:
             raise FramingError(f"the head of the response is not strictly HTTP/1: {error}") from None
         if len(raw) <= _REMEMBERED:
-            self._last_raw, self._last_head, self._last_serving = raw, head, serving
+            # Not the whole revision: an idle connection would keep it alive.
+            self._last_raw, self._last_head, self._last_specials = raw, head, specials
         return head
 
     def _joined(self, data: bytes) -> bytes:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.router import RoutingTable
 from proxy.wire.server import Listener, bind
-from proxy.wire.serving import WireSettings
+from proxy.wire.serving import HeadCaps, WireSettings
+from tests.wire.attacks import OK, get
+from tests.wire.bare import bare
 from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, until, wire
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -128,3 +133,26 @@ async def test_who_is_turned_away_is_counted_and_told_of_once_in_a_while(
         "as many connections are open as may be, which is 1; turned away so far: 1",
         "as many connections are open as may be, which is 1; turned away so far: 3",
     ] == [record.getMessage() for record in caplog.records if record.name == "seawall"]
+
+
+def test_another_revision_is_not_kept_from_dying_by_connections_that_idle() -> None:
+    with bare() as here:
+        client, busy = here.client(), here.client()
+        for each in (client, busy):
+            each.send(get(b"Host: a"))
+        here.settle()
+        here.upstreams[0].send(OK)
+        before = weakref.ref(here.server.serving.table)
+        here.server.serve(replace(here.server.serving, table=RoutingTable([]), caps=HeadCaps()))
+        kept_by_the_busy_one = before() is not None
+        here.upstreams[1].send(OK)
+        here.settle()
+        client.take()
+        client.send(get(b"Host: a"))
+        busy.take()
+        busy.send(get(b"Host: a"))
+        here.settle()
+
+        assert kept_by_the_busy_one
+        assert (b"404", b"404") == (client.take()[9:12], busy.take()[9:12])
+        assert before() is None
