@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import itertools
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from bench.measure import Unfit
-from bench.scenarios import Scenario
+from bench.scenarios import KEY, KEY_HEADER, Scenario
 from bench.servers import Server
 from bench.upstream import BODIES, JSON
 
@@ -22,6 +24,14 @@ RESPONSE_HEADERS = {
 ORIGIN = "https://app.example"
 DENIED_ADDRESS = "127.6.6.6"
 TOO_LARGE = 3 * 2**20
+SOON_REACHED = 2
+"""Requests a second, for the trial of a limit."""
+WITHOUT: Mapping[str, str] = {"caddy": "rate limit", "seawall": "circuit breaker"}
+"""What a proxy doesn't have."""
+
+_SPENT = 20
+_FAILURES = 6
+_PATIENCE = 5.0  # seconds until failures are noticed
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
@@ -58,6 +68,8 @@ def _check_policies(proxy: Server) -> None:
     wrong = [
         what
         for what, holds in {
+            "no key": _ask(proxy, key=None)[0] in (401, 403),
+            "another key": _ask(proxy, key=f"not-{KEY}")[0] in (401, 403),
             "response headers": _has_headers(proxy),
             "no Server of the upstream's": "nginx/" not in _ask(proxy)[1].get("Server", ""),
             "CORS for the origin": _allowed_origin(proxy, ORIGIN) == ORIGIN,
@@ -73,6 +85,42 @@ def _check_policies(proxy: Server) -> None:
         raise Unfit(f"policies that do not work: {', '.join(wrong)}")
 
 
+def check_limits(proxy: Server) -> None:
+    """Raise Unfit unless a proxy limits each client, and spares an upstream that fails.
+
+    It was started with the limit `SOON_REACHED`, and is of no use afterwards.
+    """
+    trials = {"rate limit": _limits, "circuit breaker": _spares_the_upstream}
+    try:
+        wrong = [
+            what for what, works in trials.items() if what != WITHOUT.get(proxy.name) and not works(proxy)
+        ]
+    except (OSError, http.client.HTTPException) as error:
+        raise Unfit(f"no answer: {error!r}") from None
+    if wrong:
+        raise Unfit(f"policies that do not work: {', '.join(wrong)}")
+
+
+def _limits(proxy: Server) -> bool:
+    """One client, and not another."""
+    statuses = {_ask(proxy, source="127.2.0.1")[0] for _ in range(_SPENT)}
+    return statuses == {200, 429} and _ask(proxy, source="127.2.0.2")[0] == 200
+
+
+def _spares_the_upstream(proxy: Server) -> bool:
+    """After failures of the upstream, what it could answer is refused. Each request is another client's."""
+    clients = (f"127.3.{number // 250}.{number % 250 + 1}" for number in itertools.count())
+    if _ask(proxy, source=next(clients))[0] != 200:
+        return False
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        for _ in range(_FAILURES):
+            _ask(proxy, path="/broken", source=next(clients))
+        if _ask(proxy, source=next(clients))[0] in (502, 503):
+            return True
+    return False
+
+
 def _has_headers(proxy: Server) -> bool:
     headers = _ask(proxy)[1]
     return all(headers.get(name) == value for name, value in RESPONSE_HEADERS.items())
@@ -84,7 +132,7 @@ def _allowed_origin(proxy: Server, origin: str) -> str | None:
 
 def _answers_preflight(proxy: Server) -> bool:
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
-    status, headers, _ = _ask(proxy, "OPTIONS", headers=asked)
+    status, headers, _ = _ask(proxy, "OPTIONS", headers=asked, key=None)  # a browser sends none with it
     return status in (200, 204) and "POST" in headers.get("Access-Control-Allow-Methods", "")
 
 
@@ -101,11 +149,13 @@ def _ask(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     source: str = "127.0.0.1",
+    key: str | None = KEY,
 ) -> Answer:
+    shown = {} if key is None else {KEY_HEADER: key}
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10, source_address=(source, 0))
     try:
         with suppress(BrokenPipeError):  # it answered the head alone and closed; the answer is there
-            connection.request(method, path, body, dict(headers or {}))
+            connection.request(method, path, body, {**shown, **(headers or {})})
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
     finally:

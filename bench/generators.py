@@ -27,7 +27,10 @@ end
 _IN_TURN = """
 local requests, at = {}, 0
 function init(args)
-  for path in io.lines(os.getenv("BENCH_PATHS")) do requests[#requests + 1] = wrk.format(nil, path) end
+  for path in io.lines(os.getenv("BENCH_PATHS")) do
+    if varied then wrk.headers[varied] = string.format("%s", #requests) end
+    requests[#requests + 1] = wrk.format(nil, path)
+  end
 end
 function request()
   at = at % #requests + 1
@@ -101,6 +104,8 @@ def wrk_script(scenario: Scenario) -> str:
     """Lua. wrk formats the request once where there is one path, and so is as cheap as it can be."""
     lines = [f"wrk.method = {_lua(scenario.method)}"]
     lines += [f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in scenario.headers.items()]
+    if scenario.varied:
+        lines.append(f"varied = {_lua(scenario.varied)}")
     if scenario.body:
         lines.append('wrk.headers["Content-Type"] = "application/octet-stream"')
         lines.append(f'wrk.body = string.rep("x", {scenario.body})')
@@ -114,14 +119,17 @@ def _lua(text: str) -> str:
 def python_command(port: int, scenario: Scenario, seconds: int, folder: Path) -> list[str]:
     """Writes the requests that it sends, byte for byte."""
     requests = folder / "requests.json"
-    requests.write_text(json.dumps([request(port, scenario, path) for path in scenario.paths]))
+    several = [request(port, scenario, path, number) for number, path in enumerate(scenario.paths)]
+    requests.write_text(json.dumps(several))
     program = str(Path(__file__).parent / "load.py")
     return [sys.executable, program, str(port), str(scenario.connections), str(seconds), str(requests)]
 
 
-def request(port: int, scenario: Scenario, path: str) -> str:
+def request(port: int, scenario: Scenario, path: str, number: int = 0) -> str:
     """One request of `scenario` as it goes over the wire."""
     headers = {"Host": f"127.0.0.1:{port}", **scenario.headers}
+    if scenario.varied:
+        headers[scenario.varied] = str(number)
     if scenario.body:
         headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(scenario.body)}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

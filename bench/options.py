@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import generators, servers
 from bench.figures import SEAWALL
 from bench.rounds import Plan
-from bench.scenarios import SCENARIOS, Scenario
+from bench.scenarios import SCENARIOS, Scenario, keyed
 
 VARIANTS = ("plain", "policies", "routes")
 POLICY_TESTS = ("json", "headers", "post", "c1")
@@ -62,7 +62,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         peers=tuple(dict.fromkeys((SEAWALL, *options.peers))),
         variants=options.variants,
         tests=_scenarios(options.tests or quick),
-        policy_tests=_scenarios(options.tests or quick or POLICY_TESTS),
+        policy_tests=tuple(map(keyed, _scenarios(options.tests or quick or POLICY_TESTS))),
         rounds=options.rounds or (2 if options.quick else 5),
         seconds=options.seconds,
         warm_up=not options.quick,

@@ -46,14 +46,17 @@ class Plan:
 
     def estimate(self) -> float:
         """Seconds, roughly; without installing anything."""
-        runs = 0
+        runs = starts = trials = 0
         for variant in self.variants:
             if variant == "routes":
+                starts += len(ROUTES)
                 runs += len(ROUTES) * self.rounds * ROUTES_ROUNDS
-            else:
-                runs += len(self.peers) * len(self.tests_of(variant)) * self.rounds
-        starts = len(self.variants) * len(self.peers)
-        return runs * (self.seconds + 0.1) + starts * (0.3 + 1.1 * self.warm_up) + 5
+                continue
+            peers = sum(servers.takes_part(name, variant) for name in self.peers)
+            starts += peers
+            trials += peers if variant == "policies" else 0
+            runs += peers * len(self.tests_of(variant)) * self.rounds
+        return runs * (self.seconds + 0.1) + starts * (0.3 + 1.1 * self.warm_up) + trials * 0.5 + 5
 
 
 class Rounds:
@@ -142,6 +145,8 @@ class Rounds:
     ) -> Server:
         """A proxy that is up, checked, and warm. Raises Ended, Missing, Unfit."""
         _progress(f"{variant}: {name} starts")
+        if variant == "policies":
+            self._try_limits(name)
         server = servers.proxy(name, variant, self._folder, self._core, self._bench.upstream.port, routes)
         running.enter_context(server.process)
         server.wait()
@@ -149,6 +154,14 @@ class Rounds:
         if self._plan.warm_up:
             self._bench.measure(server, tests[0], 1)
         return server
+
+    def _try_limits(self, name: str) -> None:
+        """The same configuration with a limit that is soon reached. Raises Ended, Missing, Unfit."""
+        port, limit = self._bench.upstream.port, checks.SOON_REACHED
+        trial = servers.proxy(name, "policies", self._folder, self._core, port, limit=limit)
+        with trial.process:
+            trial.wait()
+            checks.check_limits(trial)
 
     def _drop(self, name: str, error: Exception) -> None:
         if name.startswith(SEAWALL):

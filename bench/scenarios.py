@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ROUTED_PATHS = 5_000
 """Asked for in turn where the number of routes matters: more than a cache of paths holds."""
+VARIANTS = 1_000
+"""Different requests where one of their headers is new each time."""
+KEY_HEADER = "X-API-Key"
+KEY = "a-key-for-nothing-but-this-benchmark"
+"""What the policies of every proxy ask for."""
 
 _HEADERS = {
     "Accept": "application/json, text/plain, */*",
@@ -36,6 +41,8 @@ class Scenario:
     body: int = 0
     """Bytes that are sent with a POST; without, it is a GET."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    varied: str = ""
+    """A header whose value is a number, another one for each of `paths`."""
 
     @property
     def method(self) -> str:
@@ -45,6 +52,13 @@ class Scenario:
 SCENARIOS = (
     Scenario("json", "GET of 123 bytes of JSON, 32 connections", ("/json",)),
     Scenario("headers", "With 12 headers and a cookie, 32 connections", ("/json",), headers=_HEADERS),
+    Scenario(
+        "varied",
+        "With 12 headers and a cookie, one of them new each time, 32 connections",
+        ("/json",) * VARIANTS,
+        headers=_HEADERS,
+        varied="Traceparent",
+    ),
     Scenario("post", "POST of 1 KiB, 32 connections", ("/json",), body=1024),
     Scenario("10k", "GET of 10 KiB, 32 connections", ("/10k",)),
     Scenario("1m", "GET of 1 MiB, 32 connections", ("/1m",)),
@@ -56,6 +70,11 @@ TITLES = {
     **{scenario.name: scenario.title for scenario in SCENARIOS},
     "routes": f"GET of {ROUTED_PATHS:,} paths in turn, 32 connections",
 }
+
+
+def keyed(scenario: Scenario) -> Scenario:
+    """The same with the key: what every proxy is asked where it has policies."""
+    return replace(scenario, headers={**scenario.headers, KEY_HEADER: KEY})
 
 
 def routed(routes: int) -> Scenario:

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
 from bench import wheels
 from bench.processes import Ended, Process, free_port
-from bench.scenarios import routes_yaml
+from bench.scenarios import KEY, KEY_HEADER, routes_yaml
 from bench.templates import fill, render, templates_of
 from bench.upstream import BODIES, JSON
 from bench.wheels import Missing
@@ -24,6 +25,8 @@ HERE = Path(__file__).parent
 PATIENCE = 15.0  # seconds for a server to come up
 
 SEAWALL = "seawall"
+UNREACHED = 1_000_000
+"""Requests a second that a client may make, where the limit is to cost what it costs and refuse nothing."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +125,26 @@ def version(name: str) -> str:
     return f"Python {python}, aiohttp {metadata.version('aiohttp')}, uvloop {metadata.version('uvloop')}"
 
 
-def proxy(name: str, variant: str, folder: Path, core: int, upstream_port: int, routes: int = 1) -> Server:
-    """A proxy that has not been started yet; with `routes`, its name says how many. Raises Missing."""
+def proxy(
+    name: str,
+    variant: str,
+    folder: Path,
+    core: int,
+    upstream_port: int,
+    routes: int = 1,
+    limit: int = UNREACHED,
+) -> Server:
+    """A proxy that has not been started yet; with `routes`, its name says how many. Raises Missing.
+
+    `limit` is that of each client where the variant has one, in requests a second.
+    """
     program = PROXIES[name]
     label = f"{name}-{routes}" if routes > 1 else name
     place = folder / f"{label}-{variant}"
     port, status = free_port(), free_port()
     values: dict[str, object] = {"PORT": port, "STATUS": status, "ADMIN": free_port()}
-    values |= {"UPSTREAM": upstream_port, "ROUTES": routes_yaml(routes)}
+    values |= {"UPSTREAM": upstream_port, "ROUTES": routes_yaml(routes), "LIMIT": limit}
+    values |= {"KEY": KEY, "DIGEST": sha256(KEY.encode()).hexdigest()}
     values |= {"PROGRAM": find(name), "ROOT": HERE.parent.resolve(), "FOLDER": place}
     place.mkdir(parents=True, exist_ok=True)
     if templates_of(name, variant):
@@ -167,7 +182,7 @@ def accepted(port: int) -> int:
 def _status(port: int, path: str) -> int | None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={KEY_HEADER: KEY})
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return None

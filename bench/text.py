@@ -7,7 +7,7 @@ from bench.scenarios import TITLES
 
 VARIANTS = {
     "plain": "Plain: one route, no policies",
-    "policies": "With policies: headers, CORS, addresses, sizes, times, X-Forwarded-*",
+    "policies": "With policies: headers, CORS, addresses, sizes, a rate, a key, times, X-Forwarded-*",
     "routes": "Seawall with 10 and with 1,000 routes",
 }
 DISTURBED = 0.05

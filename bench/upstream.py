@@ -26,13 +26,15 @@ def _answer(body: bytes, status: str = "200 OK") -> bytes:
 
 
 _ANSWERS = {path.encode(): _answer(body) for path, body in BODIES.items()}
+_ANSWERS[b"/broken"] = _answer(b"broken", "500 Internal Server Error")
 _NOT_FOUND = _answer(b"", "404 Not Found")
 
 
 class Upstream(asyncio.Protocol):
     """One connection. Counts connections and requests for `/status`, as nginx's stub_status does.
 
-    `/seen` tells what the proxy said of the client, and every path below `/routes/` is as `/json`.
+    `/seen` tells what the proxy said of the client, `/broken` is a failure, and every path below
+    `/routes/` is as `/json`.
     """
 
     accepted = 0

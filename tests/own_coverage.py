@@ -2,8 +2,8 @@
 
 Covered by accident, by a test of something else, does not count. The test of
 `proxy/config/units.py` is `tests/config/test_units.py`; of a package's `__init__.py`, the
-test file named for the package, such as `tests/router/test_router.py`. A source file without one
-counts as not covered, unless it only declares.
+test file named for the package, such as `tests/router/test_router.py`, in its folder or beside that.
+A source file without one counts as not covered, unless it only declares.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def tests_of(source: Path) -> list[Path]:
     """The test files that are meant for `source`: `test_<name>.py`, or several `test_<name>_*.py`."""
     place = ROOT / "tests" / source.relative_to(ROOT / "proxy").parent
     name = source.parent.name if source.name == "__init__.py" else source.stem.strip("_")
-    return sorted({*place.glob(f"test_{name}.py"), *place.glob(f"test_{name}_*.py")})
+    beside = [place.parent / f"test_{name}.py"] if source.name == "__init__.py" else []
+    found = {*place.glob(f"test_{name}.py"), *place.glob(f"test_{name}_*.py"), *beside}
+    return sorted(path for path in found if path.is_file())
 
 
 def measure(source: Path, tests: list[Path]) -> float:

@@ -74,11 +74,12 @@ async def _serve(settings: Settings) -> int:
             print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
             return USAGE
         _log.info(
-            "listening on %s, status on %s, admin on %s; revision %s, %d routes",
+            "listening on %s, status on %s, admin on %s; revision %s, %d route%s",
             address,
             *(_name(runner.addresses[0]) for runner in sides),
             proxy.configuration.short_revision,
             len(proxy.configuration.routes),
+            "s" * (len(proxy.configuration.routes) != 1),
         )
         if certificate is not None:
             renewal = asyncio.create_task(_renew(certificate, proxy.clock))
@@ -128,12 +129,17 @@ async def _open_ports(proxy: Proxy, listener: Listener, sides: list[web.AppRunne
     token = None if settings.admin_token_file is None else read_token(settings.admin_token_file)
     admin_host, admin_port = _split(settings.admin)
     check_admin_address(admin_host, token)
-    with _naming(settings.status):
-        sides.append(await serve(status_app(proxy), *_split(settings.status)))
-    with _naming(settings.admin):
-        sides.append(await serve(_admin(proxy, token), admin_host, admin_port))
-    with _naming(settings.listen):
-        return await listener.open(settings.listen)
+    with _naming(settings.listen):  # first: who is told that we are ready may connect
+        address = await listener.open(settings.listen)
+    try:
+        with _naming(settings.status):
+            sides.append(await serve(status_app(proxy), *_split(settings.status)))
+        with _naming(settings.admin):
+            sides.append(await serve(_admin(proxy, token), admin_host, admin_port))
+    except ValueError:
+        await listener.close()
+        raise
+    return address
 
 
 def _admin(proxy: Proxy, token: str | None) -> web.Application:

@@ -155,7 +155,7 @@ class Watcher:
             return
         telling = all_telling(folders, mounts())
         self._look = LOOK if telling else LOOK_OFTEN
-        self.how = f"told by the kernel, and looking every {self._look} s"
+        self.how = f"told by the kernel, and looking every {self._look:g} s"
 
     def _unfollow(self) -> None:
         if self._notify is not None:

@@ -94,7 +94,7 @@ class Configuration:
     """One file or one folder, as a whole."""
 
     revision: str
-    """SHA-256 of the files' names and contents, in hex."""
+    """SHA-256 of what stands in the files, and in a folder of their names too; in hex."""
     upstreams: Mapping[str, UpstreamConfig]
     clients: ClientsConfig
     request_id: RequestIdConfig

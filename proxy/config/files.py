@@ -38,9 +38,9 @@ def read(path: Path, env: Mapping[str, str], report: Report, *, rehearsal: bool 
         data = _content(file, report, in_folder=file is not path)
         if data is None:
             continue
-        digest.update(
-            b"%d %b\0%d\0" % (len(file.name), file.name.encode("utf-8", "surrogateescape"), len(data))
-        )
+        # A file by itself is known by what stands in it: a copy elsewhere is the same revision.
+        name = b"" if file is path else file.name.encode("utf-8", "surrogateescape")
+        digest.update(b"%d %b\0%d\0" % (len(name), name, len(data)))
         digest.update(data)
         document = parse(data, Source(str(file), "", file.parent), report)
         if document is not None:

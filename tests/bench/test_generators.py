@@ -89,3 +89,12 @@ def test_a_realistic_request_has_a_dozen_headers_and_a_cookie() -> None:
     realistic = next(scenario for scenario in SCENARIOS if scenario.name == "headers")
 
     assert (13, True) == (len(realistic.headers), "Cookie" in realistic.headers)
+
+
+def test_where_a_header_varies_no_two_requests_are_the_same(tmp_path: Path) -> None:
+    varied = next(scenario for scenario in SCENARIOS if scenario.varied)
+
+    requests = json.loads(Path(generators.python_command(8080, varied, 1, tmp_path)[-1]).read_text())
+
+    assert len(varied.paths) == len(set(requests)) > 32
+    assert f'varied = "{varied.varied}"' in generators.wrk_script(varied)

@@ -6,6 +6,7 @@ import pytest
 
 from bench.options import parse
 from bench.rounds import Plan
+from bench.scenarios import KEY
 
 
 def plan(*arguments: str) -> Plan:
@@ -19,9 +20,19 @@ def names(*arguments: str) -> tuple[list[str], list[str]]:
 
 
 def test_by_default_everything_is_measured_five_times() -> None:
-    assert (["json", "headers", "post", "10k", "1m", "c1"], ["json", "headers", "post", "c1"]) == names()
+    plain = ["json", "headers", "varied", "post", "10k", "1m", "c1"]
+    assert (plain, ["json", "headers", "post", "c1"]) == names()
     assert (5, ("plain", "policies", "routes")) == (plan().rounds, tuple(plan().variants))
     assert {"seawall", "nginx", "envoy", "traefik", "caddy", "haproxy", "naive"} == set(plan().peers)
+
+
+def test_what_is_asked_where_there_are_policies_has_the_key_and_is_otherwise_the_same() -> None:
+    found = plan("--tests", "headers,c1")
+
+    key = {"X-API-Key": KEY}
+    assert [{**test.headers, **key} for test in found.tests] == [test.headers for test in found.policy_tests]
+    assert [False, False] == ["X-API-Key" in test.headers for test in found.tests]
+    assert [32, 1] == [test.connections for test in found.policy_tests]
 
 
 def test_tests_that_are_named_hold_for_both_variants() -> None:

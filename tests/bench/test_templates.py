@@ -10,11 +10,13 @@ import yaml
 from click.testing import CliRunner
 
 from bench import servers, templates
-from bench.checks import DENIED_ADDRESS, ORIGIN, RESPONSE_HEADERS
-from bench.scenarios import routes_yaml
+from bench.checks import DENIED_ADDRESS, ORIGIN, RESPONSE_HEADERS, WITHOUT
+from bench.scenarios import KEY, KEY_HEADER, routes_yaml
 from proxy.cli import main
 
+DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 VALUES = {"PORT": 8080, "UPSTREAM": 3000, "ROUTES": routes_yaml(10), "JSON": "{}"}
+VALUES |= {"KEY": KEY, "DIGEST": DIGEST, "LIMIT": 4711}
 CONFIGURED = [name for name in servers.PROXIES if name != "naive"]
 FILES = sorted(path for path in templates.PEERS.rglob("*") if path.is_file())
 
@@ -66,6 +68,17 @@ def test_the_policies_of_every_proxy_are_about_the_same_things(proxy: str) -> No
         words = {word.replace("-", "") if word not in text else word for word in words}
 
     assert set() == {word for word in {*words, ORIGIN, "127.0.0.0"} if word not in text}
+
+
+@pytest.mark.parametrize("proxy", CONFIGURED)
+def test_every_proxy_asks_for_the_key_and_limits_who_has_it(proxy: str, tmp_path: Path) -> None:
+    templates.render(proxy, "policies", VALUES, tmp_path)
+
+    text = "".join(path.read_text() for path in tmp_path.iterdir())
+    wanted = DIGEST if proxy == "seawall" else KEY  # Seawall's files hold no keys
+    by_default = proxy == "seawall" or KEY_HEADER.lower().replace("-", "_") in text
+    assert (True, True) == (wanted in text, by_default or KEY_HEADER in text)
+    assert ("4711" in text) == ("rate limit" != WITHOUT.get(proxy))
 
 
 def test_who_is_denied_in_a_check_is_in_a_network_that_is_denied() -> None:

@@ -46,6 +46,13 @@ def test_requests_that_arrive_together_are_answered_in_turn() -> None:
     assert (1, 1) == (both.count(b" 200 OK"), both.count(b" 404 Not Found"))
 
 
+def test_what_is_broken_fails_and_the_connection_stays() -> None:
+    both = ask(b"GET /broken HTTP/1.1\r\n\r\nGET /json HTTP/1.1\r\n\r\n")
+
+    assert both.startswith(b"HTTP/1.1 500 ")
+    assert both.endswith(JSON)
+
+
 def test_connections_and_requests_are_counted_as_nginx_counts_them() -> None:
     before = ask(b"GET /status HTTP/1.1\r\n\r\n").split(b"\r\n\r\n")[1].split()
     after = ask(b"GET /json HTTP/1.1\r\n\r\nGET /status HTTP/1.1\r\n\r\n").split(b"\r\n\r\n")[2].split()
