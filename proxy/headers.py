@@ -14,6 +14,10 @@ from functools import lru_cache
 
 import msgspec
 
+Cuts = dict[frozenset[bytes], bytes]
+"""Of some lines: names that are dropped -> what is left. For lines that come again and again."""
+_CUTS_MAX = 4
+
 Field = tuple[bytes, bytes]
 """Name as it was written, and value; neither has surrounding white space."""
 
@@ -25,6 +29,7 @@ NO_LINES = b"\r\n"
 """Lines of a message without fields. Lines begin with a CRLF, and each field `Name: value` ends in one."""
 
 _LINE_BREAKS = frozenset("\r\n\0")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _NOTHING: frozenset[bytes] = frozenset()
 
 # The same few sets are joined, and looked for, for every message: a look-up costs a fraction
@@ -91,11 +96,15 @@ def _sought(name: str) -> tuple[bytes, bytes]:
 
 @lru_cache(1024)
 def _encoded(name: str) -> bytes:
-    return name.encode("latin-1")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a header field")
+    return name.encode("ascii")
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _bytes(name: str, value: str) -> bytes:
+    if not _LINE_BREAKS.isdisjoint(value):
+        raise ValueError(f"the value of {name} has a line break or a NUL in it")
+    return value.encode("utf-8", "surrogateescape")
 
 
 def _text(value: bytes) -> str:
@@ -115,13 +124,13 @@ def _fields(lines: bytes) -> Iterator[Field]:
 class HeaderBlock:
     """Fields known at load: those to set, and names to remove. Serialised once.
 
-    `names` are lower case; a field that is set replaces all of its name.
+    `names` are lower case; a field that is set replaces all of its name. Raises ValueError as `Headers.add`.
     """
 
     __slots__ = ("fields", "lines", "names", "set_names")
 
     def __init__(self, set_: Mapping[str, str], remove: Iterable[str] = ()) -> None:
-        self.fields: tuple[Field, ...] = tuple((n.encode("latin-1"), _bytes(v)) for n, v in set_.items())
+        self.fields: tuple[Field, ...] = tuple((_encoded(n), _bytes(n, v)) for n, v in set_.items())
         self.lines = _spelled(self.fields)
         self.set_names = frozenset([name.lower() for name, _ in self.fields])
         self.names = self.set_names | {name.lower().encode("latin-1") for name in remove}
@@ -139,6 +148,8 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     """As they arrived, without what was dropped at once."""
     _lower: bytes = b""
     """The same in lower case, once somebody needed that."""
+    _cuts: Cuts | None = None
+    """What became of these lines before; None where they are not remembered."""
     _blocks: tuple[HeaderBlock, ...] = ()
     _added: tuple[tuple[bytes, bytes], ...] = ()
     """Name in lower case, and the line."""
@@ -146,7 +157,14 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def copy(self) -> Headers:
         """The same fields, to be changed apart from these."""
         return Headers(
-            self._received, self._dropped, self._arrived, self._lines, self._lower, self._blocks, self._added
+            self._received,
+            self._dropped,
+            self._arrived,
+            self._lines,
+            self._lower,
+            self._cuts,
+            self._blocks,
+            self._added,
         )
 
     @property
@@ -215,11 +233,9 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def add(self, name: str, value: str) -> None:
         """Append a field, beside any other of its name.
 
-        Raises ValueError where the value would end the line, and so forge another field.
+        Raises ValueError where name or value would forge another field.
         """
-        if not _LINE_BREAKS.isdisjoint(value):
-            raise ValueError(f"the value of {name} has a line break or a NUL in it")
-        self._added += ((_sought(name)[0], b"%b: %b\r\n" % (_encoded(name), _bytes(value))),)
+        self._added += ((_sought(name)[0], b"%b: %b\r\n" % (_encoded(name), _bytes(name, value))),)
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of `name` by this one."""
@@ -251,12 +267,24 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         if self._dropped or not lines:
             lines, lower = self._both()
             if self._dropped:
-                lines = without(lines, lower, self._dropped)
+                lines = self._cut(lines, lower)
         for block in self._blocks:
             lines += block.lines
         for _, added in self._added:
             lines += added
         return lines
+
+    def _cut(self, lines: bytes, lower: bytes) -> bytes:
+        """`lines` without those of dropped names."""
+        cuts = self._cuts
+        if cuts is None:
+            return without(lines, lower, self._dropped)
+        cut = cuts.get(self._dropped)
+        if cut is None:
+            cut = without(lines, lower, self._dropped)
+            if len(cuts) < _CUTS_MAX:
+                cuts[self._dropped] = cut
+        return cut
 
     def _touched(self, wanted: bytes) -> bool:
         """Something was done to fields of this name, or may have been."""
@@ -298,9 +326,10 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         self._blocks = tuple(kept)
 
 
-def arrived(lines: bytes, kept: bytes, kept_lower: bytes = b"") -> Headers:
+def arrived(lines: bytes, kept: bytes, kept_lower: bytes = b"", cuts: Cuts | None = None) -> Headers:
     """The fields of a message that came as `lines`, of which `kept` are not dropped at once.
 
-    `kept_lower` are these in lower case, where the caller has that.
+    `kept_lower` are these in lower case, where the caller has that; `cuts` is shared by all
+    messages with the same lines.
     """
-    return Headers((), _NOTHING, lines, kept, kept_lower)
+    return Headers((), _NOTHING, lines, kept, kept_lower, cuts)

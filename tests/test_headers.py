@@ -94,6 +94,25 @@ def test_a_value_that_would_forge_a_field_is_refused(change, value):
     assert b"\r\n" == headers.serialize()
 
 
+@pytest.mark.parametrize(
+    "name", ["", "X\r\nX-Forged", "X: 1\r\nY", "X ", "X:", "X\0", "\xe9", "\u010d", "\U0001f600"]
+)
+@pytest.mark.parametrize("change", ["add", "set", "block"])
+def test_a_name_that_would_forge_a_field_is_refused(change, name):
+    headers = Headers()
+
+    with pytest.raises(ValueError):
+        HeaderBlock({name: "1"}) if change == "block" else getattr(headers, change)(name, "1")
+
+    assert b"\r\n" == headers.serialize()
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Forged: 1", "a\nb", "a\rb", "a\0b"])
+def test_a_value_that_would_forge_a_field_is_refused_in_a_block(value):
+    with pytest.raises(ValueError, match="the value of X-Name has a line break or a NUL in it"):
+        HeaderBlock({"X-Name": value})
+
+
 def test_what_arrived_can_be_told_after_every_change():
     fields = received(("A", "1"), ("B", "23"))
     for headers in (made(fields, frozenset([b"b"])), off_the_wire(fields, frozenset([b"b"]))):

@@ -13,13 +13,10 @@ from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Response
 from proxy.headers import arrived
 from proxy.wire.bodies import HIGH_WATER, Body
-from proxy.wire.framing import ChunkedDecoder, Decoder, chunk, last_chunk
+from proxy.wire.framing import ChunkedDecoder, Decoder
 from proxy.wire.head import (
     ResponseHead,
     interim_head,
-    interim_lines,
-    status_line,
-    switches_to,
 )
 from proxy.wire.reply import (
     CONNECTING,
@@ -28,11 +25,9 @@ from proxy.wire.reply import (
     QUEUED,
     RECEIVING,
     SENDING,
-    TUNNEL,
     WAITING,
     Reply,
 )
-from proxy.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from proxy.wire.upstream_connection import UpstreamConnection
@@ -54,8 +49,6 @@ class Attempts(Reply, eq=False):
     _awaited: asyncio.Future[Response] | None = None
     _task: asyncio.Task[None] | None = None
     _recovering: bool = False
-    _switched: tuple[str, bytes] = ("", b"")
-    """The protocol that the upstream switched to, and the first bytes in it."""
 
     # ---- to the upstream
 
@@ -107,7 +100,7 @@ class Attempts(Reply, eq=False):
             data += content
         elif self.body is not None:
             data += self._next_piece(self.body)
-        connection.carrier = self
+        connection.carrier = self  # type: ignore[assignment]  # every carrier is an Upgrading
         connection.write(data)
         if self.request_sent:
             self.phase = WAITING
@@ -144,13 +137,8 @@ class Attempts(Reply, eq=False):
 
     def _next_piece(self, body: Body) -> bytes:
         """What waits of the request's body, framed for the upstream."""
-        data = body.take()
         self.request_sent = body.done
-        if isinstance(body.decoder, ChunkedDecoder):
-            data = chunk(data)
-            if body.done:
-                data += last_chunk(body.decoder.trailers, self.client.serving.dropped_untrusted)
-        return data
+        return body.take_framed(self.client.serving.dropped_untrusted)
 
     def _pump(self, connection: UpstreamConnection, body: Body) -> None:
         """Pass on what has arrived of the request's body."""
@@ -260,7 +248,7 @@ class Attempts(Reply, eq=False):
         if self._task is None and not self.pipeline.response_steps and status != 204:
             self.begin_as_it_is(status, head.line, head.kept, decoder)
             return
-        headers = arrived(head.fields.lines, head.kept, head.kept_lower)
+        headers = arrived(head.fields.lines, head.kept, head.kept_lower, head.cuts)
         response = Response(status, headers, phrase=head.phrase, from_upstream=True)
         if self._task is None:
             self.pipeline.dress(self.exchange, response)
@@ -313,49 +301,3 @@ class Attempts(Reply, eq=False):
         if self._connection is not None:
             self._connection.resume_reading()
         self.pass_on(incoming.take(), ended=incoming.done, trailers=incoming.decoder.trailers)
-
-    def upstream_switches(self, head: ResponseHead, data: bytes) -> bool:
-        """101, and what came behind it; False where the client did not ask for this."""
-        connection = self._connection
-        if connection is None or not self.request_sent or not switches_to(head, self.upgrade):
-            return False
-        self.exchange.upstream_status = 101
-        headers = arrived(head.fields.lines, interim_lines(head))
-        response = Response(101, headers, phrase=head.phrase, from_upstream=True)
-        self._switched = head.fields.value(b"upgrade"), data
-        if self._task is None:
-            self.pipeline.dress(self.exchange, response)
-            self._switch(response)
-        else:
-            connection.pause_reading()
-            self._hand_over(response)
-        return True
-
-    def _switch(self, response: Response) -> None:
-        """From here on bytes are relayed."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            self.refuse(UpstreamError(502, "upstream.reset", "The upstream closed the connection."))
-            return
-        protocol, data = self._switched
-        self.client.write(
-            b"%b%b%bConnection: upgrade\r\nUpgrade: %b\r\n\r\n"
-            % (
-                status_line(101, response.phrase),
-                response.headers.serialize(),
-                self.id_field,
-                protocol.encode("utf-8", "surrogateescape"),
-            )
-        )
-        self.head_sent = True
-        self.status = 101
-        self.phase = TUNNEL
-        # A conversation is no response: neither the deadline nor the limits of bodies are about it,
-        # and the attempt has come to its good end.
-        self.exchange.deadline = None
-        self._attempted(None)
-        tunnel = connection.tunnel = Tunnel(self, self.client, connection)
-        self.client.switch(tunnel)
-        connection.resume_reading()
-        if data:
-            tunnel.from_upstream(data)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from proxy.errors import Rejection
 from proxy.wire.buffers import Buffers
-from proxy.wire.framing import Decoder, LengthDecoder
+from proxy.wire.framing import ChunkedDecoder, Decoder, LengthDecoder, chunk, last_chunk
 
 HIGH_WATER = 64 * 1024
 """Bytes that may wait for the other side before reading is paused."""
@@ -101,6 +101,15 @@ class Body:
         """Everything that waits, to be passed on."""
         parts, self._parts, self.size = self._parts, [], 0
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def take_framed(self, dropped: frozenset[bytes]) -> bytes:
+        """The same, framed as it came; `dropped` are names that no trailer may have."""
+        data = self.take()
+        if isinstance(self.decoder, ChunkedDecoder):
+            data = chunk(data)
+            if self.done:
+                data += last_chunk(self.decoder.trailers, dropped)
+        return data
 
     async def collect(self, limit: int) -> bytes | None:
         """See `proxy.exchange.Stream`."""

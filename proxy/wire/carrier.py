@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Exchange, Response
-from proxy.wire.attempts import Attempts
 from proxy.wire.bodies import HIGH_WATER, Body
 from proxy.wire.framing import FramingError
 from proxy.wire.reply import (
@@ -28,6 +27,7 @@ from proxy.wire.reply import (
     SENDING,
     WAITING,
 )
+from proxy.wire.upgrading import Upgrading
 
 if TYPE_CHECKING:
     pass
@@ -41,7 +41,7 @@ async def forward(exchange: Exchange) -> Response:
     return await carrier.call()
 
 
-class Carrier(Attempts, eq=False):
+class Carrier(Upgrading, eq=False):
     """Carries one exchange between a client's connection and an upstream's."""
 
     def start(self, data: bytes) -> None:

@@ -7,9 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from proxy.errors import Rejection
-from proxy.wire.aiohttp_parts import RequestHandler
 from proxy.wire.bodies import HIGH_WATER
-from proxy.wire.closing import close_when_written, reset
+from proxy.wire.client_transport import ClientTransport
 from proxy.wire.framing import Decoder
 from proxy.wire.head import RequestFields
 from proxy.wire.intake import (
@@ -35,73 +34,49 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class ClientConnection(RequestHandler):
+class ClientConnection(ClientTransport):
     """Takes requests off a client's connection and hands each to a `Carrier`.
 
-    aiohttp's RequestHandler knows the life of a server's connection; reading and
-    answering requests are replaced.
+    Requests are read and answered by callbacks, one after the other.
     """
 
     __slots__ = (
         "_carrier",
-        "_kept",
-        "_lingering",
-        "_reading",
         "_seen",
         "_server",
         "_stale",
         "_swallow",
         "_tunnel",
         "buffers",
-        "closing",
         "last_fields",
         "last_lines",
-        "loop",
-        "monotonic",
         "peer_ip",
         "peer_trusted",
         "secure",
         "serving",
-        "settings",
-        "timer",
         "write_paused",
     )
 
     def __init__(self, server: WireServer, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
-        super().__init__(server, loop=loop, keepalive_timeout=0, access_log=None, **kwargs)  # type: ignore[arg-type]
-        self._parser = None
+        super().__init__(server, loop=loop, **kwargs)
         self._server = server
-        self.loop = loop
-        self.monotonic = server.clock.monotonic
-        self.settings = server.settings
         self.buffers = server.buffers
         self.serving: Serving = server.serving
         self._stale = False
         """What was made of the peer was made by a revision before."""
-        self.timer = server.wheel.timer(self._expired)
         self.peer_ip = ""
         self.peer_trusted = False
         self.secure = False
         self.write_paused = False
         self._carrier: Carrier | None = None
         self._tunnel: Tunnel | None = None
-        self._kept = b""
         self._seen = 0
         """Of what is kept: what was looked at, and is no whole head."""
         self._swallow: Decoder | None = None
-        self._lingering = False
-        self._reading = True
-        self.closing = False
-        """No further request will be taken on this connection."""
         self.last_lines = b""
         """The fields of its last request..."""
         self.last_fields: RequestFields = NO_FIELDS
         """...and what was read in them."""
-
-    @property
-    def leaving(self) -> bool:
-        """Nothing that is written now would reach the client."""
-        return self.transport is None or self.transport.is_closing()
 
     # ---- called by the event loop
 
@@ -171,7 +146,7 @@ class ClientConnection(RequestHandler):
         """Take no further request; an idle connection ends now."""
         self._close = self.closing = True
         if self._carrier is None and self._swallow is None:
-            self._hang_up()
+            self.hang_up()
 
     def let_go(self, serving: Serving) -> None:
         """`serving` is live: keep nothing of the one before, unless an exchange goes on with it."""
@@ -271,7 +246,7 @@ class ClientConnection(RequestHandler):
             return
         unread = reply.body is not None and not reply.body.done
         if reply.close or self.closing:
-            self._end(unread=unread or reply.exchange.refusal is not None)
+            self.end(unread=unread or reply.exchange.refusal is not None)
             return
         if self._reading is self.write_paused:  # no next request before the last answer has been read
             (self.pause_reading if self.write_paused else self.resume_reading)()
@@ -322,62 +297,4 @@ class ClientConnection(RequestHandler):
         elif self._kept and not self._lingering and not self.write_paused:
             self._refuse(Rejection(408, "request.timeout", "The request's head came too slowly."))
         else:
-            self._hang_up()
-
-    # ---- the connection
-
-    def write(self, data: bytes) -> None:
-        """Send to the client; nothing happens once it has gone."""
-        if self.transport is not None:
-            self.transport.write(data)
-
-    def write_eof(self) -> bool:
-        """Nothing more will be sent; False where that can't be said without closing."""
-        if self.transport is None or not self.transport.can_write_eof():
-            return False
-        self.transport.write_eof()
-        return True
-
-    def pause_reading(self) -> None:
-        """What arrives can't be passed on right now."""
-        if self._reading and self.transport is not None:
-            self._reading = False
-            self.transport.pause_reading()
-
-    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: ARG002  # aiohttp's signature
-        """It can again."""
-        if not self._reading and self.transport is not None:
-            self._reading = True
-            self.transport.resume_reading()
-
-    def abort(self, *, by_reset: bool = False) -> None:
-        """Break off now; `by_reset` where only that tells the client that it was no proper end."""
-        transport, self.transport = self.transport, None
-        self.closing = True
-        super().force_close()
-        if transport is not None and by_reset:
-            reset(transport)
-        elif transport is not None:
-            transport.abort()
-
-    def _hang_up(self) -> None:
-        """Close once all that is written has gone out."""
-        transport, self.transport = self.transport, None
-        self.closing = True
-        super().force_close()
-        if transport is not None:
-            close_when_written(self.loop, transport, self.settings.body_idle)
-
-    def _end(self, *, unread: bool) -> None:
-        """Close; but while the client still sends, closing would destroy the answer on its way.
-
-        RFC 9112, section 9.6: half-close, then read and throw away for a while.
-        """
-        if not unread or self.transport is None or not self.transport.can_write_eof():
-            self._hang_up()
-            return
-        self._lingering = True
-        self._kept = b""
-        self.transport.write_eof()
-        self.resume_reading()
-        self.timer.set(self.monotonic() + self.settings.linger)
+            self.hang_up()

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 import msgspec
 
 from proxy.errors import Rejection
-from proxy.headers import ANY_FORWARDED, FORWARDED, without, without_these
+from proxy.headers import ANY_FORWARDED, FORWARDED, Cuts, without, without_these
 from proxy.problem import TITLES
 from proxy.wire.framing import ChunkedDecoder, CloseDecoder, Decoder, FramingError, LengthDecoder
 from proxy.wire.parser import Fields, RequestLine, Specials, parse_fields, parse_status_line
+from proxy.wire.target import host_of
 
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy proxy-authenticate proxy-authorization proxy-connection te"
@@ -40,31 +40,6 @@ _KEPT = frozenset((b"content-length", b"host"))  # `Connection: content-length` 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _ORDINARY_CONNECTION = frozenset((b"keep-alive", b"close", b""))
 
-_HOST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
-_LARGEST_PORT = 65535
-_known_hosts: dict[str, str] = {}
-_KNOWN_HOSTS_MAX = 1024
-_KNOWN_HOST_LENGTH_MAX = 255  # clients choose them: what is longer than any name is not remembered
-
-
-def host_of(authority: str) -> str | None:
-    """The host in lower case without its port; None where `authority` is none (RFC 3986, 3.2)."""
-    host = _known_hosts.get(authority)
-    if host is None:
-        if not _HOST.fullmatch(authority):
-            return None
-        bare = authority.lower()
-        port = bare.rpartition(":")[2]
-        if port.isdigit() and int(port) > _LARGEST_PORT:
-            return None
-        host = bare[: bare.rindex("]") + 1] if bare.startswith("[") else bare.partition(":")[0]
-        if len(authority) <= _KNOWN_HOST_LENGTH_MAX:
-            if len(_known_hosts) >= _KNOWN_HOSTS_MAX:
-                _known_hosts.clear()
-            _known_hosts[authority] = host
-    return host
-
-
 _MAX_LENGTH_DIGITS = 18  # int() raises over 4300, and who stops at 2**63 would read another number
 
 
@@ -84,10 +59,17 @@ class RequestFields(msgspec.Struct, frozen=True, eq=False):
     """It asks to switch protocols (RFC 9110, section 7.8)."""
     trailers: bool
     """The client takes trailers (RFC 9110, section 10.1.4)."""
+    cuts: Cuts | None = None
+    """What policies made of `kept`, where it is remembered."""
 
 
-def believed(fields: Fields, dropped: frozenset[bytes], guarded: frozenset[bytes]) -> RequestFields:
-    """`dropped`: names that are not passed on; `guarded`: those that no other name may be taken for."""
+def believed(
+    fields: Fields, dropped: frozenset[bytes], guarded: frozenset[bytes], *, remembered: bool = False
+) -> RequestFields:
+    """`dropped`: names that are not passed on; `guarded`: those that no other name may be taken for.
+
+    `remembered`: the next request may have the same.
+    """
     special = fields.special
     kept = fields.lines
     if not dropped.isdisjoint(special):
@@ -105,6 +87,7 @@ def believed(fields: Fields, dropped: frozenset[bytes], guarded: frozenset[bytes
         b"content-length" in special or b"transfer-encoding" in special,
         b"upgrade" in fields.connection and b"upgrade" in special,
         b"trailers" in special.get(b"te", b""),
+        {} if remembered else None,
     )
 
 
@@ -159,6 +142,8 @@ class ResponseHead(msgspec.Struct, frozen=True, eq=False):
     """HTTP/1.1; else 1.0."""
     should_close: bool
     """The connection ends with this message."""
+    cuts: Cuts
+    """What policies made of `kept`."""
 
     @property
     def phrase(self) -> str:
@@ -183,6 +168,7 @@ def response_head(raw: bytes, specials: Specials, dropped: frozenset[bytes]) -> 
         fields.lower if kept is fields.lines else kept.lower(),
         line[7:8] == b"1",
         fields.closes(modern=line[7:8] == b"1") or not _ends(status, fields),
+        {},
     )
 
 
@@ -196,15 +182,20 @@ def _ends(status: int, fields: Fields) -> bool:
     return bodiless or b"content-length" in special or b"transfer-encoding" in special
 
 
+_NO_LENGTH = "the upstream's Content-Length is no number, or stands there twice"
+
+
 def response_decoder(head: ResponseHead, method: str) -> Decoder | None:
     """How the body is framed; None where there is none (RFC 9112, section 6.3).
 
     Raises FramingError where the framing is not beyond doubt.
     """
     code = head.status
-    if method == "HEAD" or code == 204 or code == 304:  # noqa: PLR1714  # faster than a set
-        return None
     special = head.fields.special
+    if method == "HEAD" or code == 204 or code == 304:  # noqa: PLR1714  # faster than a set
+        if b"content-length" in special:
+            _check_unsent(special)
+        return None
     coding = special.get(b"transfer-encoding")
     if coding is not None:
         if coding != b"chunked" or not head.modern or b"content-length" in special:
@@ -215,8 +206,16 @@ def response_decoder(head: ResponseHead, method: str) -> Decoder | None:
         return CloseDecoder()
     size = _length(length)
     if size is None:
-        raise FramingError("the upstream's Content-Length is no number, or stands there twice")
+        raise FramingError(_NO_LENGTH)
     return LengthDecoder(size) if size else None
+
+
+def _check_unsent(special: dict[bytes, bytes]) -> None:
+    """The length of a body that is not sent frames nothing, but it is passed on. Raises FramingError."""
+    if b"transfer-encoding" in special:
+        raise FramingError("the upstream sent Content-Length and Transfer-Encoding side by side")
+    if _length(special[b"content-length"]) is None:
+        raise FramingError(_NO_LENGTH)
 
 
 def named_by(connection: frozenset[bytes]) -> frozenset[bytes]:
@@ -241,35 +240,6 @@ def colliding(lower: bytes, guarded: frozenset[bytes]) -> frozenset[bytes]:
         for name in names
         if (folded := name.replace(b"_", b"-")) in guarded or folded.startswith(FORWARDED)
     )
-
-
-class Target(NamedTuple):
-    """The request target, taken apart (RFC 9112, section 3.2)."""
-
-    origin: str
-    """In origin-form, as it goes to the upstream."""
-    path: str
-    query: str
-    authority: str | None = None
-    """Of an absolute-form target, which then stands above the Host field."""
-
-
-def split_target(method: str, target: str) -> Target:
-    """Raises Rejection for a form that does not go with the method."""
-    if target.startswith("/"):
-        path, _, query = target.partition("?")
-        return Target(target, path, query)
-    if target == "*" and method == "OPTIONS":
-        return Target("*", "*", "")
-    scheme, separator, after = target.partition("://")
-    if not separator or scheme.lower() not in ("http", "https"):
-        raise Rejection(400, "request.target", "The request target is neither a path nor an http URL.")
-    at = min((found for found in (after.find("/"), after.find("?")) if found >= 0), default=len(after))
-    authority, origin = after[:at], after[at:]
-    if not origin.startswith("/"):
-        origin = "/" + origin
-    path, _, query = origin.partition("?")
-    return Target(origin, path, query, authority)
 
 
 STATUS_LINES: dict[tuple[int, str], bytes] = {}
@@ -303,31 +273,3 @@ def interim_lines(head: ResponseHead) -> bytes:
 def interim_head(head: ResponseHead) -> bytes:
     """A 1xx response, passed on (RFC 9110, section 15.2)."""
     return b"%b%b\r\n" % (head.line, interim_lines(head))
-
-
-_OTHER_HTTP = frozenset(("h2", "h2c", "http", "https", "ssl", "tls"))
-_PROTOCOL = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?")
-
-
-def upgrade_of(line: RequestLine, fields: RequestFields) -> str:
-    """The protocols that a client may switch to; empty where it asks for none (RFC 9110, section 7.8).
-
-    Not to another HTTP (h2c, TLS): no policy would see the requests that are made over it.
-    """
-    if not fields.upgrade or not line.modern:
-        return ""
-    asked = [protocol.strip(" \t") for protocol in fields.all.value(b"upgrade").split(",")]
-    return ", ".join(
-        protocol
-        for protocol in asked
-        if _PROTOCOL.fullmatch(protocol) and protocol.lower().partition("/")[0] not in _OTHER_HTTP
-    )
-
-
-def switches_to(head: ResponseHead, asked: str) -> bool:
-    """Whether a 101 names nothing but protocols out of `asked`."""
-    if not asked:
-        return False
-    offered = {protocol.strip(" \t") for protocol in asked.lower().split(",")}
-    chosen = head.fields.value(b"upgrade").lower().split(",")
-    return all(protocol.strip(" \t") in offered for protocol in chosen)

@@ -16,7 +16,7 @@ from proxy.router import Found, Missing, normalize
 from proxy.wire.bodies import Body
 from proxy.wire.carrier import Carrier
 from proxy.wire.framing import ChunkedDecoder, LengthDecoder
-from proxy.wire.head import RequestFields, believed, host_of, request_decoder, split_target, upgrade_of
+from proxy.wire.head import RequestFields, believed, request_decoder
 from proxy.wire.parser import (
     Fields,
     MalformedError,
@@ -26,6 +26,8 @@ from proxy.wire.parser import (
     parse_request_line,
 )
 from proxy.wire.serving import CompiledRoute, HeadCaps, Serving
+from proxy.wire.target import host_of, split_target
+from proxy.wire.upgrading import upgrade_of
 
 if TYPE_CHECKING:
     from proxy.wire.client import ClientConnection
@@ -43,8 +45,9 @@ _numbers = itertools.count(1)
 def check_head_so_far(data: bytes, caps: HeadCaps, seen: int = 0) -> Rejection | None:
     """What is wrong with the part of a head that has arrived, `seen` bytes of it before."""
     line_end = data.find(b"\r\n")
-    if len(data) > caps.head or (len(data) if line_end < 0 else line_end) > caps.target:
-        return too_large(len(data) if line_end < 0 else line_end, caps)
+    line = len(data) - data.endswith(b"\r") if line_end < 0 else line_end
+    if len(data) > caps.head or line > caps.target:
+        return too_large(line, caps)
     if line_end >= 0 and data[line_end - 9 : line_end] not in _VERSIONS:
         return _refuse_line(data[:line_end])
     return _check_part(data, seen)
@@ -81,6 +84,8 @@ def refuse_head(error: MalformedError, line: bytes) -> Rejection:
 
 _REMEMBERED_LINE = 256
 """Longer request lines, and longer headers than four times that, are not remembered."""
+_REMEMBERED_TOKENS = 8
+"""Of Connection; each costs ten times its bytes, and there may be ten thousand connections."""
 _remembered_line = lru_cache(1024)(parse_request_line)
 
 
@@ -99,8 +104,10 @@ def read_fields(client: ClientConnection, lines: bytes) -> RequestFields:
     if lines.count(b"\r\n") > serving.caps.fields + 1:
         raise too_large(0, serving.caps)
     dropped = serving.dropped_trusted if client.peer_trusted else serving.dropped_untrusted
-    fields = believed(parse_fields(lines, serving.request_specials), dropped, serving.dropped_untrusted)
-    if len(lines) <= _REMEMBERED_LINE * 4:
+    parsed = parse_fields(lines, serving.request_specials)
+    remembered = len(lines) <= _REMEMBERED_LINE * 4 and len(parsed.connection) <= _REMEMBERED_TOKENS
+    fields = believed(parsed, dropped, serving.dropped_untrusted, remembered=remembered)
+    if remembered:
         client.last_lines, client.last_fields = lines, fields
     return fields
 
@@ -114,7 +121,9 @@ def open_exchange(
     decoder: LengthDecoder | ChunkedDecoder | None = None
     route, params = serving.no_route, _NO_PARAMS
     method, target = line.method, line.target
-    request = Request(method, target, "", "", arrived(fields.all.lines, fields.kept, fields.kept_lower))
+    request = Request(
+        method, target, "", "", arrived(fields.all.lines, fields.kept, fields.kept_lower, fields.cuts)
+    )
     try:
         if fields.framed:
             decoder = request_decoder(line, fields.all)

@@ -99,6 +99,7 @@ class Specials:
         spelled = sorted(
             re.escape(name) if name.endswith(b"-") else re.escape(name) + b"(?=: )" for name in set(names)
         )
+        spelled.sort(key=len, reverse=True)  # a whole name before one that begins it: X-Forwarded-Id
         # Behind a beginning the rest of the name is taken for a part of the value: nobody asks for that.
         self.findall = re.compile(rb"\n(" + b"|".join(spelled) + rb")(?:: )?([^\r]*+)").findall
 
@@ -111,6 +112,9 @@ def parse_request_line(raw: bytes) -> RequestLine:
     method = METHODS.get(verb)
     if method is None:
         raise UnknownMethodError("a method that is not known")
+    if method == "CONNECT" and target.startswith(b"/"):
+        # RFC 9112, section 3.2.3. Some upstreams would open a tunnel all the same, which we would not see.
+        raise MalformedError("CONNECT with a path")
     return RequestLine(raw, method, target.decode("utf-8", "surrogateescape"), version == b"HTTP/1.1")
 
 
@@ -165,7 +169,7 @@ def _joined(found: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
     With spaces, so that what may not be a list (a length, a coding, a host) is no valid value then.
     """
-    special: dict[bytes, bytes] = {}
+    special: dict[bytes, list[bytes]] = {}
     for name, value in found:
-        special[name] = b"%b , %b" % (special[name], value) if name in special else value
-    return special
+        special.setdefault(name, []).append(value)
+    return {name: b" , ".join(values) for name, values in special.items()}

@@ -99,7 +99,8 @@ class Serving:
     response_specials: Specials = _SPECIALS
 
     def __post_init__(self) -> None:
-        own = frozenset((self.request_id_header.lower().encode("latin-1"),))
+        header = self.request_id_header.lower().encode("latin-1")
+        own = frozenset((header, header.replace(b"_", b"-")))  # CGI and WSGI can't tell them apart
         for name, value in (
             ("request_id_field", self.request_id_header.replace("%", "%%").encode("latin-1") + b": %b\r\n"),
             ("response_dropped", HOP_BY_HOP | own),

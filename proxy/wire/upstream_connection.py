@@ -13,10 +13,10 @@ from proxy.wire.head import ResponseHead, response_decoder, response_head
 from proxy.wire.parser import MalformedError, Specials
 
 if TYPE_CHECKING:
-    from proxy.wire.attempts import Attempts
     from proxy.wire.pool import Pool
     from proxy.wire.serving import Serving
     from proxy.wire.tunnel import Tunnel
+    from proxy.wire.upgrading import Upgrading
 
 MAX_RESPONSE_HEAD = 256 * 1024
 """Bytes of a response's head; more than nginx's and Envoy's default, since cookies come here too.
@@ -69,7 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._decoder: Decoder | None = None
         self._closing = False
         self.transport: asyncio.Transport | None = None
-        self.carrier: Attempts | None = None
+        self.carrier: Upgrading | None = None
         """Whose request it is carrying right now."""
         self.tunnel: Tunnel | None = None
         self.used = False
@@ -187,7 +187,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     # ---- reading a response
 
-    def _heads(self, carrier: Attempts, data: bytes) -> None:
+    def _heads(self, carrier: Upgrading, data: bytes) -> None:
         """One head, after any number of interim ones."""
         if self._pending:
             data = self._joined(data)
@@ -244,7 +244,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not pending.startswith(b"HTTP/1."[: len(pending)]):
             raise FramingError("this is no response of HTTP/1")
 
-    def _final_head(self, carrier: Attempts, head: ResponseHead, data: bytes) -> None:
+    def _final_head(self, carrier: Upgrading, head: ResponseHead, data: bytes) -> None:
         decoder = response_decoder(head, carrier.method)
         if head.should_close:
             self._closing = True
@@ -264,7 +264,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self.carrier is carrier:
             self._body(carrier, decoder, data)
 
-    def _body(self, carrier: Attempts, decoder: Decoder, data: bytes) -> None:
+    def _body(self, carrier: Upgrading, decoder: Decoder, data: bytes) -> None:
         payload, rest = decoder.feed(data)
         if decoder.done:
             self._decoder = None
@@ -273,7 +273,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             carrier.upstream_payload(payload, ended=False)
 
-    def _release(self, carrier: Attempts, rest: bytes) -> None:
+    def _release(self, carrier: Upgrading, rest: bytes) -> None:
         """The response is complete: free for the next exchange, before the client is told."""
         self.carrier = None
         if rest or self._closing or self.write_paused or not carrier.request_sent:
@@ -282,7 +282,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.used = True
             self._pool.release(self)
 
-    def _switch(self, carrier: Attempts, head: ResponseHead, data: bytes) -> None:
+    def _switch(self, carrier: Upgrading, head: ResponseHead, data: bytes) -> None:
         if not carrier.upstream_switches(head, data):
             raise FramingError("101 Switching Protocols, though nobody asked for this one")
 

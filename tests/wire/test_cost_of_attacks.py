@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy import headers
-from proxy.wire import head, intake
+from proxy.wire import head, intake, target
 from proxy.wire.bodies import Body
 from proxy.wire.buffers import Buffers
 from proxy.wire.framing import LengthDecoder
@@ -187,7 +187,7 @@ def test_what_is_remembered_of_peers_is_bounded() -> None:
             here.settle()
 
         assert 3001 == len(here.records.outcomes)
-    assert len(head._known_hosts) <= 1024
+    assert len(target._known_hosts) <= 1024
     assert len(head.STATUS_LINES) <= 1024
     assert before == len(headers._finders), "names that peers choose are not looked for by expressions"
     assert intake._remembered_line.cache_info().currsize <= 1024
@@ -195,7 +195,7 @@ def test_what_is_remembered_of_peers_is_bounded() -> None:
 
 def test_what_is_long_is_not_remembered() -> None:
     long = b"x" * 8000
-    before = retained(head._known_hosts) + retained(head.STATUS_LINES)
+    before = retained(target._known_hosts) + retained(head.STATUS_LINES)
     with bare() as here:
         client = here.client()
         for n in range(50):
@@ -207,7 +207,7 @@ def test_what_is_long_is_not_remembered() -> None:
             here.upstreams[-1].take()
 
         assert 50 == len(here.records.outcomes)
-    after = retained(head._known_hosts) + retained(head.STATUS_LINES)
+    after = retained(target._known_hosts) + retained(head.STATUS_LINES)
     assert after - before < 1000
     assert client.protocol.last_lines == b""
     assert here.upstreams[-1].protocol._last_raw == b""

@@ -69,6 +69,8 @@ PARTS = (
         b"HTTP/1.0",
         b"GET /in HTTP/1.1\r\n",
     ),
+    *(b"Content_Length: 5\r\n", b"Transfer_Encoding: chunked\r\n", b"X-Forwarded-For: b\r\n", b"99999"),
+    *(b"CONNECT ", b"HEAD ", b"http://b", b"Transfer-Encoding:\tchunked \r\n", b"Expect: 100-continue\r\n"),
 )
 
 

@@ -6,32 +6,27 @@ import re
 from http import HTTPStatus
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy.errors import Rejection
 from proxy.wire import head as heads
+from proxy.wire import target
 from proxy.wire.framing import ChunkedDecoder, CloseDecoder, FramingError, LengthDecoder
 from proxy.wire.head import (
     HOP_BY_HOP,
     UNDERSTOOD,
     ResponseHead,
-    Target,
     believed,
     colliding,
-    host_of,
     interim_head,
     named_by,
     phrase_of,
     request_decoder,
     response_decoder,
     response_head,
-    split_target,
     status_line,
-    switches_to,
-    upgrade_of,
 )
 from proxy.wire.parser import Fields, RequestLine, Specials, parse_fields, parse_request_line
+from proxy.wire.target import host_of
 
 SPECIALS = Specials(HOP_BY_HOP | UNDERSTOOD)
 
@@ -218,77 +213,13 @@ def test_names_with_underscores_that_would_collide_are_found() -> None:
     assert {b"x_forwarded-for", b"content_length"} == colliding(lower, frozenset((b"x-real-ip",)))
 
 
-@pytest.mark.parametrize(
-    ("authority", "host"),
-    [
-        ("example.com", "example.com"),
-        ("EXAMPLE.com:8080", "example.com"),
-        ("[::1]:80", "[::1]"),
-        ("[::1]", "[::1]"),
-        ("a:", "a"),
-        ("", ""),
-        ("xn--mnchen-3ya.de", "xn--mnchen-3ya.de"),
-        ("a b", None),
-        ("a/b", None),
-        ("user@a", None),
-        ("a:b", None),
-        ("a:123456", None),
-        ("[::1", None),
-        ("münchen.de", None),
-        ("a\r", None),
-        ("a\n", None),
-    ],
-)
-def test_a_host_is_lower_case_without_port_or_none_at_all(authority: str, host: str | None) -> None:
-    assert host == host_of(authority)
-
-
 def test_remembered_hosts_and_status_lines_are_bounded() -> None:
     for number in range(3000):
         host_of(f"h{number}")
         status_line(200, f"phrase {number}")
 
-    assert len(heads._known_hosts) <= 1024
+    assert len(target._known_hosts) <= 1024
     assert len(heads.STATUS_LINES) <= 1024
-
-
-@pytest.mark.parametrize(
-    ("method", "target", "expected"),
-    [
-        pytest.param("GET", "/a/b?c=d", Target("/a/b?c=d", "/a/b", "c=d"), id="origin-form"),
-        pytest.param("GET", "/a?b?c", Target("/a?b?c", "/a", "b?c"), id="two question marks"),
-        pytest.param("GET", "//a/b", Target("//a/b", "//a/b", ""), id="two slashes are no authority"),
-        pytest.param("OPTIONS", "*", Target("*", "*", ""), id="asterisk-form"),
-        pytest.param("GET", "http://a:80/b?c", Target("/b?c", "/b", "c", "a:80"), id="absolute-form"),
-        pytest.param("GET", "HTTPS://a", Target("/", "/", "", "a"), id="absolute-form without a path"),
-        pytest.param(
-            "GET", "http://a?b/c", Target("/?b/c", "/", "b/c", "a"), id="without a path, with a query"
-        ),
-        pytest.param("GET", "http:///b", Target("/b", "/b", "", ""), id="without a host"),
-    ],
-)
-def test_a_target_is_taken_apart(method: str, target: str, expected: Target) -> None:
-    assert expected == split_target(method, target)
-
-
-@pytest.mark.parametrize(
-    ("method", "target"),
-    [("GET", "*"), ("CONNECT", "a:443"), ("GET", "ftp://a/"), ("GET", "a/b"), ("GET", ""), ("OPTIONS", "**")],
-)
-def test_a_form_that_does_not_go_with_the_method_is_refused(method: str, target: str) -> None:
-    with pytest.raises(Rejection, match=r"request\.target"):
-        split_target(method, target)
-
-
-@given(st.text(min_size=1, max_size=20), st.sampled_from(("GET", "OPTIONS", "CONNECT")))
-def test_any_target_is_taken_apart_or_refused(target: str, method: str) -> None:
-    try:
-        found = split_target(method, target)
-    except Rejection:
-        return
-    path, _, query = found.origin.partition("?")
-
-    assert (found.path, found.query) == (path, query)
 
 
 @pytest.mark.parametrize(
@@ -307,51 +238,6 @@ def test_an_interim_response_is_passed_on_without_what_is_of_one_connection() ->
     early = response(b"Link: </a.css>\r\nConnection: close\r\n", b"HTTP/1.1 103 Early Hints")
 
     assert b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" == interim_head(early)
-
-
-ASKS = b"GET / HTTP/1.1"
-
-
-@pytest.mark.parametrize(
-    ("line", "lines", "asked"),
-    [
-        pytest.param(ASKS, b"Connection: upgrade\r\nUpgrade: websocket\r\n", "websocket", id="a protocol"),
-        pytest.param(ASKS, b"Connection: upgrade\r\nUpgrade: a/1,  b\r\n", "a/1, b", id="several"),
-        pytest.param(
-            ASKS, b"Connection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n", "a, b", id="in two fields"
-        ),
-        pytest.param(
-            ASKS, b"Connection: upgrade\r\nUpgrade: h2c, HTTP/2.0, TLS/1.2\r\n", "", id="another HTTP"
-        ),
-        pytest.param(
-            ASKS, b"Connection: upgrade\r\nUpgrade: h2c, echo\r\n", "echo", id="and another protocol"
-        ),
-        pytest.param(ASKS, b"Connection: upgrade\r\nUpgrade: a b\r\n", "", id="no protocol"),
-        pytest.param(ASKS, b"Upgrade: echo\r\n", "", id="not said in Connection"),
-        pytest.param(b"GET / HTTP/1.0", b"Connection: upgrade\r\nUpgrade: echo\r\n", "", id="HTTP/1.0"),
-    ],
-)
-def test_what_a_client_may_switch_to(line: bytes, lines: bytes, asked: str) -> None:
-    asking, found = request(lines, line)
-
-    assert asked == upgrade_of(asking, believed(found, HOP_BY_HOP, HOP_BY_HOP))
-
-
-@pytest.mark.parametrize(
-    ("offered", "asked", "fits"),
-    [
-        (b"Upgrade: echo\r\n", "echo", True),
-        (b"Upgrade: Echo\r\n", "websocket, echo", True),
-        (b"Upgrade: echo, h2c\r\n", "echo", False),
-        (b"Upgrade: echo\r\nUpgrade: h2c\r\n", "echo", False),
-        (b"Upgrade: echo\r\n", "", False),
-        (b"", "echo", False),
-    ],
-)
-def test_a_switch_fits_only_what_was_asked_for(offered: bytes, asked: str, fits: bool) -> None:
-    head = response(b"Connection: upgrade\r\n" + offered, b"HTTP/1.1 101 Switching Protocols")
-
-    assert fits is switches_to(head, asked)
 
 
 @pytest.mark.parametrize(("status", "phrase"), [(200, "OK"), (299, ""), (600, "")])

@@ -151,6 +151,7 @@ def test_a_message_ends_the_connection_or_does_not(lines: bytes, modern: bool, c
         b"GET /\r HTTP/1.1",
         b"GET /\n HTTP/1.1",
         b"G:T / HTTP/1.1",
+        b"CONNECT / HTTP/1.1",
         b"X" * 33 + b" / HTTP/1.1",
     ],
     ids=repr,
@@ -169,9 +170,11 @@ def test_a_method_that_is_not_known_is_told_apart(method: bytes) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_request_line_is_taken_apart(method: bytes) -> None:
-    line = parse_request_line(method + b" /a?b HTTP/1.0")
+    target = b"a:80" if method == b"CONNECT" else b"/a?b"
 
-    assert (method.decode(), "/a?b", False) == (line.method, line.target, line.modern)
+    line = parse_request_line(b"%b %b HTTP/1.0" % (method, target))
+
+    assert (method.decode(), target.decode(), False) == (line.method, line.target, line.modern)
 
 
 @pytest.mark.parametrize(
