@@ -20,8 +20,8 @@ from proxy.router import Entry, Found, Missing, normalize
 from proxy.router.rules import About
 from proxy.router.why import Finding, why
 from proxy.telemetry.stages import Fate, Stage, Trace
-from proxy.wire.head import host_of
 from proxy.wire.serving import Serving
+from proxy.wire.target import host_of
 
 MOST_OTHERS = 20
 """Routes of which it is told why they were not taken."""
