@@ -21,9 +21,10 @@ keyed by client data is bounded. State that must outlive a reload comes from
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
 from random import Random
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from proxy.clock import Clock
 from proxy.config.schema import PolicyConfig
@@ -48,6 +49,11 @@ class Shared:
             self._kept[key] = make()
         return self._kept[key]  # type: ignore[no-any-return]
 
+    def live(self, kind: type[T]) -> dict[str, T]:
+        """Key -> state of this kind, of what the revision that is live uses."""
+        kept = list(self._kept.items())  # a revision may be built in another thread
+        return {key: state for key, state in kept if key in self._live and isinstance(state, kind)}
+
     def begin(self) -> None:
         """A new revision is about to be built."""
         self._used = set()
@@ -67,6 +73,40 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Switched:
+    """What operators see of a breaker."""
+
+    state: Literal["closed", "open", "half-open"]
+    since: float
+    """Seconds since the epoch."""
+    forced: bool
+    """An operator holds it in this state."""
+    numbers: Mapping[str, object]
+    """What is counted, and what opened it."""
+
+
+@runtime_checkable
+class Switchable(Protocol):
+    """Shared state that lets traffic flow or not: operators see it, and can hold it."""
+
+    def seen(self) -> Switched:
+        """As it is now."""
+        ...
+
+    def force(self, state: Literal["open", "closed"] | None) -> None:
+        """Hold it open or closed; None lets it decide again."""
+        ...
+
+
+Report = Callable[[str, Mapping[str, object]], None]
+"""Tell operators of a change in a policy's state: a sentence, and the numbers behind it."""
+
+
+def unreported(text: str, numbers: Mapping[str, object]) -> None:
+    """Where nobody listens: in rehearsals and tests."""
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """All that a policy may depend on. Handed in once, when it is built."""
 
@@ -78,6 +118,8 @@ class Services:
     """Whose state it is: `rate_limit/per_client`, or `rate_limit/<route>` where defined inline."""
     ipv6_prefix: int = 64
     """Bits of an IPv6 address that tell one client from another (`clients.ipv6_prefix`)."""
+    report: Report = unreported
+    """For changes that operators want to know of, such as a breaker that opens; not for each request."""
 
     def shared(self, key: str, make: Callable[[], T]) -> T:
         """State of this policy's name that outlives a reload, by `key`; `make` makes the first."""
@@ -137,6 +179,22 @@ class Hooks:
         """Those that `policy` offers."""
         return cls(**{hook: getattr(policy, hook, None) for hook in cls.__slots__})
 
+    def at_each_call(self) -> Hooks:
+        """The same, with `on_request` asked before each call that an `around` in front of it makes.
+
+        Else it would be asked once, before the policy in front had its turn: before it waited,
+        repeated, or answered without a call. Where nothing owns the call, `on_request` is cheaper.
+        """
+        ask = self.on_request
+        if ask is None or self.around is not None or iscoroutinefunction(ask):
+            return self
+
+        async def around(exchange: Exchange, forward: Forward) -> Response:
+            answer: Response | None = ask(exchange)
+            return await forward(exchange) if answer is None else answer
+
+        return replace(self, on_request=None, around=around)
+
 
 @dataclass(slots=True)
 class Unsigned:
@@ -167,6 +225,9 @@ class PolicyType(Generic[C]):
     """Why `mode: shadow` and shares are refused at load, for a policy with nothing to report."""
     one: tuple[str, ...] = ()
     """Fields that must be the same wherever a named policy is used, since its state is shared."""
+    each_call: bool = False
+    """Its `on_request` is about one call of the upstream, not about the request: behind a policy that
+    owns the call, it is asked before each (`Hooks.at_each_call`)."""
     together: Callable[[Sequence[Any]], Policy] | None = None
     """Makes one policy of several that are enforced on a route, where they must decide as one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from random import Random
@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from proxy.exchange import Exchange, Request, Response
+from proxy.exchange import Attempt, Exchange, Forward, Request, Response
 from proxy.headers import Headers
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policy import Hooks, Policy, Services, Shared
@@ -124,10 +124,40 @@ def fake_services(clock: FakeClock | None = None, *, seed: int = 7, name: str = 
     return Services(clock=clock, random=Random(seed), store=MemoryStore(clock), state=Shared(), name=name)
 
 
-def route(*policies: Policy | Hooks, upstream: FakeUpstream | None = None) -> Pipeline:
-    """A compiled route with `policies` in this order, in front of `upstream` (200 by default)."""
+def route(
+    *policies: Policy | Hooks, upstream: FakeUpstream | None = None, clock: FakeClock | None = None
+) -> Pipeline:
+    """A compiled route with `policies` in this order, in front of `upstream` (200 by default).
+
+    With a `clock`, policies are told of each attempt once it has answered, failed or been given up;
+    without, a test tells them what it likes (`Pipeline.attempted`).
+    """
     hooks = [policy if isinstance(policy, Hooks) else Hooks.of(policy) for policy in policies]
-    return compile_pipeline(hooks, upstream or FakeUpstream(200), ProblemWriter().render)
+    upstream = upstream or FakeUpstream(200)
+    told = [each.on_attempt for each in reversed(hooks) if each.on_attempt]
+    forward = _telling(told, upstream, clock) if clock is not None else upstream
+    return compile_pipeline(hooks, forward, ProblemWriter().render)
+
+
+def _telling(
+    told: Sequence[Callable[[Exchange, Attempt], None]], upstream: FakeUpstream, clock: FakeClock
+) -> Forward:
+    """`upstream`, whose attempts policies are told of as the wire tells them."""
+
+    async def forward(exchange: Exchange) -> Response:
+        exchange.upstream_status, started, error = None, clock.monotonic(), None
+        try:
+            return await upstream(exchange)
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            status = exchange.upstream_status
+            attempt = Attempt(exchange.attempts, "app", started, clock.monotonic(), status, error)
+            for tell in told:
+                tell(exchange, attempt)
+
+    return forward
 
 
 def exchange(  # a test names only what it is about

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
 from proxy.policy import Around, Hooks, OnAttempt, OnFinish, OnRequest, OnResponse, Services, Shared
 from proxy.stores.memory import MemoryStore
-from proxy.testing import FakeClock, fake_services
+from proxy.testing import FakeClock, FakeUpstream, exchange, fake_services
 
 
 class Bucket:
@@ -170,3 +170,45 @@ def test_a_class_with_the_hook_keeps_the_contract(contract: type, hook: str) -> 
 
     assert isinstance(Everything(), contract)
     assert not isinstance(without(), contract)
+
+
+class Kept:
+    """Of another kind."""
+
+
+def test_state_of_one_kind_is_found_where_the_live_revision_uses_it() -> None:
+    state = Shared()
+    go_live(state, "a")
+    state.get("a#other", Kept)
+    build(state, "b")
+
+    assert ["a"] == list(state.live(Bucket))
+
+
+def asking(answer: Response | None) -> Hooks:
+    return Hooks(on_request=lambda _: answer, on_finish=Little().on_finish)
+
+
+@pytest.mark.parametrize(("answer", "status", "calls"), [(None, 200, 1), (Response(204), 204, 0)])
+async def test_a_policy_can_be_asked_before_each_call(
+    answer: Response | None, status: int, calls: int
+) -> None:
+    upstream = FakeUpstream(200)
+    hooks = asking(answer).at_each_call()
+
+    assert (hooks.on_request, True) == (None, hooks.on_finish is not None)
+    assert hooks.around is not None
+    assert (status, calls) == ((await hooks.around(exchange(), upstream)).status, len(upstream.seen))
+
+
+async def waiting(exchange: Exchange) -> None:
+    """Takes its time."""
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [Hooks(), Hooks.of(Everything()), Hooks(on_request=waiting)],
+    ids=["nothing to ask", "owns the call already", "waits"],
+)
+def test_others_stay_as_they_are(hooks: Hooks) -> None:
+    assert hooks is hooks.at_each_call()

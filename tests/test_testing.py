@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import Rejection, UpstreamError
-from proxy.exchange import Exchange, Forward, Identity, Response
+from proxy.exchange import Attempt, Exchange, Forward, Identity, Response
 from proxy.headers import Headers
 from proxy.policy import Hooks
 from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
@@ -277,3 +277,38 @@ async def test_services_go_by_the_clock_that_they_are_given() -> None:
 def test_chance_is_the_same_in_every_run() -> None:
     assert fake_services().random.random() == fake_services().random.random()
     assert fake_services().random.random() != fake_services(seed=8).random.random()
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (404, (1, 404, None)),
+        (UpstreamError(502, "upstream.reset"), (1, None, "502 upstream.reset: ")),
+    ],
+    ids=["an answer", "a failure"],
+)
+async def test_policies_are_told_of_each_attempt(
+    step: object, told: tuple[int, int | None, str | None]
+) -> None:
+    attempts: list[Attempt] = []
+    watching = Hooks(on_attempt=lambda _, attempt: attempts.append(attempt))
+
+    await route(watching, upstream=FakeUpstream(step), clock=FakeClock()).respond(exchange())
+
+    assert [told] == [(each.number, each.status, each.error and str(each.error)) for each in attempts]
+
+
+async def test_an_attempt_takes_the_time_of_the_clock() -> None:
+    clock, attempts = FakeClock(), list[Attempt]()
+
+    async def slow(_: Exchange) -> Response:
+        await clock.sleep(3)
+        return Response(200)
+
+    watching = Hooks(on_attempt=lambda _, attempt: attempts.append(attempt))
+    pipeline = route(watching, upstream=FakeUpstream(slow), clock=clock)
+    responding = asyncio.create_task(pipeline.respond(exchange()))
+    await clock.advance(5)
+    await responding
+
+    assert [(0.0, 3.0)] == [(each.started, each.ended) for each in attempts]

@@ -15,7 +15,7 @@ from proxy.admin import bodies
 from proxy.admin.access import METHOD_ANNOUNCED, Caller, Gate
 from proxy.admin.answers import answer, as_json, last_reload
 from proxy.admin.audit import Audit
-from proxy.admin.endpoints import ENDPOINTS, DecisionsQuery, Endpoint, ShadowQuery, read_query
+from proxy.admin.endpoints import ENDPOINTS, DecisionsQuery, Endpoint, ShadowQuery, read_body, read_query
 from proxy.admin.openapi import document
 from proxy.admin.origins import allow_origins
 from proxy.admin.running import Running
@@ -23,6 +23,7 @@ from proxy.admin.site import new_app, reply
 from proxy.admin.status import PATHS, add_status_routes
 from proxy.errors import ConfigError, Rejection
 from proxy.exchange import Response
+from proxy.policy import Switched
 from proxy.problem import problem
 from proxy.telemetry.shadow_report import ShadowedPolicy
 from proxy.telemetry.timestamp import rfc3339
@@ -56,7 +57,7 @@ def admin_app(
 
 
 class _Api:
-    """A method for each endpoint, with its name: from the query and the path to a response."""
+    """A method for each endpoint, with its name: from the query, or the body, and the path to a response."""
 
     def __init__(self, running: Running) -> None:
         self._running = running
@@ -96,6 +97,17 @@ class _Api:
         told = [_with_examples(each, query.examples) for each in found[: query.limit]]
         return as_json(200, bodies.Shadow(len(found), told))
 
+    async def breakers(self, _: object, __: Mapping[str, str]) -> Response:
+        seen = self._running.breakers_seen()
+        return as_json(200, bodies.Breakers([_breaker(name, each) for name, each in seen.items()]))
+
+    async def force_breaker(self, wanted: bodies.BreakerSetting, in_path: Mapping[str, str]) -> Response:
+        name = in_path["name"]
+        seen = self._running.force_breaker(name, None if wanted.state == "automatic" else wanted.state)
+        if seen is None:
+            raise Rejection(404, "admin.breaker", "No such circuit breaker.")
+        return as_json(200, _breaker(name, seen))
+
     async def reload(self, _: object, __: Mapping[str, str]) -> Response:
         try:
             revision = await self._running.reload()
@@ -115,6 +127,12 @@ class _FilesRefused(Rejection):
         self.problems = error.problems
 
 
+def _breaker(name: str, seen: Switched) -> bodies.Breaker:
+    return bodies.Breaker(
+        name=name, state=seen.state, since=rfc3339(seen.since), forced=seen.forced, numbers=seen.numbers
+    )
+
+
 def _with_examples(policy: ShadowedPolicy, most: int) -> ShadowedPolicy:
     replace = msgspec.structs.replace
     findings = [replace(finding, examples=finding.examples[:most]) for finding in policy.findings]
@@ -125,8 +143,10 @@ def _handler(endpoint: Endpoint, handle: _Handle) -> Handler:
     checks_query = 400 in endpoint.answers  # probes may send what they like
 
     async def handler(request: web.Request) -> web.Response:
-        query = read_query(endpoint.query, list(request.query.items())) if checks_query else None
-        return reply(await handle(query, request.match_info))
+        asked = read_query(endpoint.query, list(request.query.items())) if checks_query else None
+        if endpoint.takes is not None:
+            asked = read_body(endpoint.takes, await request.read())
+        return reply(await handle(asked, request.match_info))
 
     return handler
 

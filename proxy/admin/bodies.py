@@ -104,6 +104,31 @@ class Shadow(msgspec.Struct, frozen=True):
     ]
 
 
+class Breaker(msgspec.Struct, frozen=True, kw_only=True):
+    """A circuit breaker."""
+
+    name: Annotated[str, Meta(description="Its own, or that of its route where it has none.")]
+    state: Literal["closed", "open", "half-open"]
+    since: Time
+    forced: Annotated[bool, Meta(description="An operator holds it in this state.")]
+    numbers: Annotated[Mapping[str, object], Meta(description="What it counts, and what opened it.")]
+
+
+class Breakers(msgspec.Struct, frozen=True):
+    """Every circuit breaker that is enforced."""
+
+    breakers: Annotated[Sequence[Breaker], Meta(description="By name.")]
+
+
+class BreakerSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a circuit breaker is to do."""
+
+    state: Annotated[
+        Literal["open", "closed", "automatic"],
+        Meta(description="Hold it `open` or `closed`, until it is `automatic` again or Seawall restarts."),
+    ]
+
+
 class Reloaded(msgspec.Struct, frozen=True):
     """The files were loaded."""
 

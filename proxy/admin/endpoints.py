@@ -70,6 +70,8 @@ class Endpoint:
     access: Access = "operator"
     says: str = ""
     query: Any = NoQuery
+    takes: Any = None
+    """What the body of the request holds, as JSON; None where nobody looks at it."""
     in_path: Mapping[str, str] = field(default_factory=dict)
     """Parameter of the path -> what it is."""
 
@@ -88,6 +90,9 @@ def problem_answer(says: str, body: Any = bodies.ProblemDetails) -> Answer:
 
 
 _BAD_QUERY = {400: problem_answer("A parameter is unknown, or not as it must be: `admin.parameter`.")}
+_BAD_BODY = {
+    400: problem_answer("A parameter or the body is not as it must be: `admin.parameter`, `admin.body`.")
+}
 
 ENDPOINTS = (
     Endpoint(
@@ -164,6 +169,27 @@ ENDPOINTS = (
         query=ShadowQuery,
     ),
     Endpoint(
+        "breakers",
+        "/api/breakers",
+        "Circuit breakers and their state",
+        {200: _json("Every circuit breaker that is enforced.", bodies.Breakers), **_BAD_QUERY},
+    ),
+    Endpoint(
+        "force_breaker",
+        "/api/breakers/{name}",
+        "Hold a circuit breaker open or closed, or let it decide again",
+        {
+            200: _json("As it is now.", bodies.Breaker),
+            404: problem_answer("There is no such breaker: `admin.breaker`."),
+            **_BAD_BODY,
+        },
+        method="POST",
+        access="change",
+        says="A reload keeps it as it is held, a restart does not.",
+        takes=bodies.BreakerSetting,
+        in_path={"name": "As /api/breakers has it."},
+    ),
+    Endpoint(
         "reload",
         "/api/reload",
         "Load the policy files, all or nothing",
@@ -199,8 +225,18 @@ def read_query(kind: Any, pairs: list[tuple[str, str]]) -> Any:
         raise _refusal(str(error)) from None
 
 
-def _refusal(why: str) -> Rejection:
+def read_body(kind: Any, body: bytes) -> Any:
+    """The body of a request as a `kind`. Raises Rejection, which says what is wrong."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), "admin.body") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Rejection(400, "admin.body", "The body is no JSON.") from None
+
+
+def _refusal(why: str, reason: str = "admin.parameter") -> Rejection:
     # msgspec says `Expected ... - at `$.limit``: the name alone is what the caller wrote.
     what, _, where = why.partition(" - at `$.")
     detail = f"{where[:-1]}: {what[0].lower()}{what[1:]}." if where else f"{what}."
-    return Rejection(400, "admin.parameter", detail)
+    return Rejection(400, reason, detail)

@@ -39,7 +39,8 @@ _MISDIRECTED = "Host does not name this port: `admin.host`."
 
 def document() -> Document:
     """The whole of it. The same for the same sources."""
-    kinds = {answer.body for endpoint in ENDPOINTS for answer in _answers(endpoint).values()} - {None}
+    kinds = {answer.body for endpoint in ENDPOINTS for answer in _answers(endpoint).values()}
+    kinds = (kinds | {endpoint.takes for endpoint in ENDPOINTS}) - {None}
     ordered = sorted(kinds, key=str)
     schemas, components = msgspec.json.schema_components(
         ordered, ref_template="#/components/schemas/{name}", schema_hook=_schema_of
@@ -94,6 +95,9 @@ def _operation(endpoint: Endpoint, schema_of: Mapping[Any, Document]) -> Documen
     }
     if parameters := list(_parameters(endpoint)):
         operation["parameters"] = parameters
+    if endpoint.takes is not None:
+        content = {"application/json": {"schema": schema_of[endpoint.takes]}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

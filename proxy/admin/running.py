@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from proxy.admin.bodies import Route
+from proxy.policy import Switched
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.shadow_report import ShadowReport
 
@@ -74,6 +75,14 @@ class Running(Protocol):
 
     def routes(self) -> Sequence[Route]:
         """What is served, in file order."""
+        ...
+
+    def breakers_seen(self) -> Mapping[str, Switched]:
+        """Every circuit breaker that is enforced, by its name."""
+        ...
+
+    def force_breaker(self, name: str, state: Literal["open", "closed"] | None) -> Switched | None:
+        """Hold one open or closed; with None it decides again. None where there is no such breaker."""
         ...
 
     async def reload(self) -> str:

@@ -24,7 +24,7 @@ from proxy.exchange import PolicyFacts, RouteFacts
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
-from proxy.policy import Hooks, Policy, Services, Shared
+from proxy.policy import Hooks, Policy, Report, Services, Shared, unreported
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
 from proxy.router.rules import Rule
@@ -37,6 +37,8 @@ from proxy.wire.serving import HeadCaps
 _AROUND_TARGET = 64
 """Method, version and spaces of a request line."""
 _SYSTEM_TLS = UpstreamTlsConfig()
+SHADOW = "?shadow"
+"""Behind the name of the state that a policy in shadow has of its own."""
 
 KINDS = {kind.name: kind for kind in PIPELINE_ORDER}
 
@@ -49,6 +51,7 @@ class Parts:
     random: Random
     store: Store
     state: Shared
+    report: Report = unreported
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,17 @@ class _Compiler:
 
     def _hooks(self, policies: Iterable[PolicyInstance]) -> list[Hooks]:
         """Policies with the same name and settings are one, on however many routes they stand."""
-        hooks = []
+        hooks: list[Hooks] = []
         for kind, alike in groupby(policies, key=lambda policy: policy.kind):
             members = [(policy, self._member(policy)) for policy in alike]
             together = KINDS[kind].together
             if together is not None and len(members) > 1:
-                hooks += joined(together, [member for _, member in members])
+                added = joined(together, [member for _, member in members])
             else:
-                hooks += [_in_mode(policy, member) for policy, member in members]
+                added = [_in_mode(policy, member) for policy, member in members]
+            if KINDS[kind].each_call and any(each.around is not None for each in hooks):
+                added = [each.at_each_call() for each in added]
+            hooks += added
         return hooks
 
     def _member(self, policy: PolicyInstance) -> Member:
@@ -146,7 +152,7 @@ class _Compiler:
         mode, name = policy.mode, policy.state_name
         if mode == "enforce":
             return Member(self._build(policy, name))
-        shadowed = in_shadow(policy.kind, Hooks.of(self._build(policy, f"{name}?shadow")))
+        shadowed = in_shadow(policy.kind, Hooks.of(self._build(policy, f"{name}{SHADOW}")))
         if mode == "shadow":
             return Member(shadowed=shadowed)
         return Member(self._build(policy, name), shadowed, in_share(name, mode.share))
@@ -162,7 +168,7 @@ class _Compiler:
                     "is one; expected the same, or a policy with a name of its own"
                 )
         prefix = self._configuration.clients.ipv6_prefix
-        services = Services(parts.clock, parts.random, parts.store, parts.state, name, prefix)
+        services = Services(parts.clock, parts.random, parts.store, parts.state, name, prefix, parts.report)
         return kind.build(policy.config, services)
 
     def _templates(self) -> Iterable[tuple[str, Template]]:

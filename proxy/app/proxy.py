@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random, SystemRandom
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from proxy import __version__
 from proxy.admin.answers import answer
 from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
+from proxy.app.breakers import Breakers, log_change
 from proxy.app.compile import Parts, Plan, compile_plan, head_caps
 from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
@@ -28,7 +29,7 @@ from proxy.config.model import UpstreamConfig
 from proxy.errors import ConfigError, Problem
 from proxy.exchange import Response, RouteFacts
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Shared
+from proxy.policy import Shared, Switched
 from proxy.router import Entry, RoutingTable
 from proxy.stores.memory import MemoryStore
 from proxy.telemetry.access_log import AccessLog
@@ -83,7 +84,8 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
         store = MemoryStore(self.clock)
-        self._parts = Parts(self.clock, random or SystemRandom(), store, Shared())
+        self._parts = Parts(self.clock, random or SystemRandom(), store, Shared(), log_change)
+        self._breakers = Breakers(self._parts.state)
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}
         self._writer = BatchWriter(_STDOUT) if settings.access_log else None
         self._access_log = (
@@ -92,6 +94,7 @@ class Proxy:
         self._metrics = Metrics(
             log_dropped=lambda: self._access_log.dropped if self._access_log else 0,
             turned_away=lambda: self.server.turned_away,
+            breakers=self._breakers.states,
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(
@@ -273,6 +276,18 @@ class Proxy:
             access_log_error=self._access_log.error if self._access_log else "",
             upstreams={name: pool.summary() for name, (_, pool) in self._pools.items()},
         )
+
+    def breakers(self) -> dict[str, str]:
+        """Name -> `closed`, `open` or `half-open` of every circuit breaker that is enforced."""
+        return self._breakers.states()
+
+    def breakers_seen(self) -> dict[str, Switched]:
+        """Name -> all there is to see of it."""
+        return self._breakers.seen()
+
+    def force_breaker(self, name: str, state: Literal["open", "closed"] | None) -> Switched | None:
+        """Hold one open or closed; with None it decides again. None where there is no such breaker."""
+        return self._breakers.force(name, state)
 
     def routes(self) -> list[Route]:
         """Name, match, upstream and policies of every route."""

@@ -26,7 +26,8 @@ from proxy.config.shapes import (
     UnitShape,
     struct_shape,
 )
-from proxy.config.units import Duration, Share, Size
+from proxy.config.spelling import spelled
+from proxy.config.units import Duration, Share, Size, StatusSet
 from proxy.policies import PIPELINE_ORDER
 from proxy.policy import AnyPolicyType
 
@@ -193,6 +194,8 @@ def _as_written(value: Any) -> str:
     """As it would stand in a policy file."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_as_written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, StatusSet):
+        value = spelled(value)
     if isinstance(value, (tuple, list, frozenset)):
         return f"[{', '.join(map(_as_written, value))}]"
     return _WRITTEN.get(type(value), str)(value)

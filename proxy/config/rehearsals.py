@@ -210,6 +210,10 @@ class Expectation(Schema, frozen=True, kw_only=True):
         Meta(description="From the first byte of the request to the last of the answer, to 10ms; or bounds."),
     ] = None
     complete: Annotated[bool | None, Meta(description="Whether the client gets the whole answer.")] = None
+    breaker: Annotated[
+        dict[Name, Literal["closed", "open", "half-open"]],
+        Meta(description="Circuit breaker -> its state after the step."),
+    ] = field(default_factory=dict)
 
     def check(self) -> Problems:
         """It says something."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -47,9 +47,26 @@ def _in_units(amount: int, units: tuple[tuple[str, int], ...]) -> str:
     return f"0{units[-1][0]}"
 
 
+def _codes(codes: StatusSet) -> Iterator[int | str]:
+    """As few as they can be said in: 429, 502-504, 5xx."""
+    left = sorted(codes)
+    while left:
+        first = left[0]
+        hundred = first // 100
+        breaks = (n for n, code in enumerate(left) if code != first + n or code // 100 > hundred)
+        row = next(breaks, len(left))
+        if row == 100:
+            yield f"{hundred}xx"
+        elif row > 2:
+            yield f"{first}-{left[row - 1]}"
+        else:
+            yield from left[:row]
+        del left[:row]
+
+
 _UNITS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (Duration, lambda value: _in_units(round(value * 1000), _SECONDS)),
     (Size, lambda value: _in_units(value, _BYTES)),
     (Share, lambda value: f"{value * 100:g}%"),
-    (StatusSet, sorted),
+    (StatusSet, lambda value: list(_codes(value))),
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TypeVar
 
@@ -42,6 +42,7 @@ MOST_SERIES = 2_000
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 _OPEN_METRICS = "application/openmetrics-text"
 _EXCEEDED = "rate_limit.exceeded"
+_STATES = {"closed": 0, "open": 1, "half-open": 2}
 _NAMESPACE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -70,7 +71,7 @@ class Metrics(Collector):
     """Counts on one thread; `render` on the same. Raises ValueError where a name or bucket is none.
 
     `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
-    clients were one too many.
+    clients were one too many, `breakers` the state of each circuit breaker by its name.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class Metrics(Collector):
         *,
         log_dropped: Callable[[], int] = lambda: 0,
         turned_away: Callable[[], int] = lambda: 0,
+        breakers: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
+        self._breakers = breakers
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
@@ -184,6 +187,12 @@ class Metrics(Collector):
             self._name("http_requests_in_flight"), "Exchanges that are not over.", self.in_flight
         )
         yield from self._decision_families()
+        breakers = GaugeMetricFamily(
+            self._name("circuit_breaker_state"), "0 closed, 1 open, 2 half-open.", labels=("name",)
+        )
+        for name, state in self._breakers().items():
+            breakers.add_metric((name,), _STATES[state])
+        yield breakers
         yield from self._own_families()
 
     def _http_families(self) -> Iterator[Metric]:

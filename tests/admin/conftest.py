@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -11,6 +11,7 @@ from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details, LastReload
 from proxy.admin.site import serve
 from proxy.errors import ConfigError
+from proxy.policy import Switched
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.shadow_report import ShadowReport
@@ -28,6 +29,9 @@ class FakeRunning:
         self.readiness = (True, "")
         self.last_reload = LastReload(ok=True, at=1_700_000_000.0)
         self.reloads: list[str | ConfigError] = []
+        self.breakers: dict[str, Switched] = {
+            "app": Switched("open", 1_700_000_000.0, forced=False, numbers={"opened_by": {"failures": 5}})
+        }
         self._metrics = Metrics()
 
     def live(self) -> bool:
@@ -67,6 +71,14 @@ class FakeRunning:
                 place="a.yaml:5",
             )
         ]
+
+    def breakers_seen(self) -> Mapping[str, Switched]:
+        return self.breakers
+
+    def force_breaker(self, name: str, state: Literal["open", "closed"] | None) -> Switched | None:
+        if name in self.breakers:
+            self.breakers[name] = Switched(state or "half-open", 1_700_000_001.0, state is not None, {})
+        return self.breakers.get(name)
 
     async def reload(self) -> str:
         result = self.reloads.pop(0)

@@ -287,3 +287,51 @@ async def test_a_bug_tells_nothing_to_the_caller_and_all_to_the_log(
 
     assert (500, {"type", "title", "status", "reason"}) == (status, set(answer))
     assert "IndexError" in caplog.text
+
+
+async def test_a_circuit_breaker_is_told_with_its_numbers(client: Client) -> None:
+    told = {"state": "open", "since": "2023-11-14T22:13:20.000Z", "forced": False}
+
+    assert (200, {"breakers": [{"name": "app", **told, "numbers": {"opened_by": {"failures": 5}}}]}) == (
+        await client.json("GET", "/api/breakers")
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "forced"),
+    [("open", "open", True), ("closed", "closed", True), ("automatic", "half-open", False)],
+)
+async def test_a_circuit_breaker_can_be_held_and_left_to_itself(
+    client: Client, wanted: str, state: str, forced: bool
+) -> None:
+    status, breaker = await client.json("POST", "/api/breakers/app", json={"state": wanted})
+
+    assert (200, "app", state, forced) == (status, breaker["name"], breaker["state"], breaker["forced"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "refused"),
+    [
+        pytest.param("/api/breakers/none", b'{"state": "open"}', (404, "admin.breaker"), id="unknown"),
+        pytest.param("/api/breakers/app", b'{"state": "half-open"}', (400, "admin.body"), id="no choice"),
+        pytest.param("/api/breakers/app", b'{"state": "open", "a": 1}', (400, "admin.body"), id="a key more"),
+        pytest.param("/api/breakers/app", b"state=open", (400, "admin.body"), id="no JSON"),
+        pytest.param("/api/breakers/app?state=open", b"{}", (400, "admin.parameter"), id="in the query"),
+    ],
+)
+async def test_a_circuit_breaker_is_not_forced_by_what_is_not_understood(
+    client: Client, running: FakeRunning, path: str, body: bytes, refused: tuple[int, str]
+) -> None:
+    status, problem = await client.json("POST", path, data=body)
+
+    assert (refused, "open") == ((status, problem["reason"]), running.breakers["app"].state)
+
+
+async def test_forcing_a_circuit_breaker_needs_the_token_where_one_is_set(
+    running: FakeRunning, connect: Connect
+) -> None:
+    client = await connect(admin_app(running, token=TOKEN))
+
+    status, problem = await client.json("POST", "/api/breakers/app", json={"state": "closed"})
+
+    assert (401, "admin.token", "open") == (status, problem["reason"], running.breakers["app"].state)

@@ -68,8 +68,9 @@ def test_every_route_of_the_port_is_described_and_nothing_else(running: FakeRunn
 
 @pytest.mark.parametrize("endpoint", [pytest.param(each, id=each.name) for each in ENDPOINTS])
 async def test_a_good_answer_is_as_described(client: Client, endpoint: Any) -> None:
-    path = endpoint.path.replace("{id}", "d-1")
-    status, headers, body = await client(endpoint.method, path)
+    path = endpoint.path.replace("{id}", "d-1").replace("{name}", "app")
+    given = {"json": {"state": "closed"}} if endpoint.takes is not None else {}
+    status, headers, body = await client(endpoint.method, path, **given)
     media_type = headers["Content-Type"].split(";")[0]
 
     value = json.loads(body) if "json" in media_type else body.decode()
@@ -87,6 +88,7 @@ async def test_a_good_answer_is_as_described(client: Client, endpoint: Any) -> N
         pytest.param("reload", "POST", "/api/reload", {"Origin": "http://e.example"}, 403, id="another site"),
         pytest.param("reload", "POST", "/api/reload", {}, 422, id="files with problems"),
         pytest.param("health", "GET", "/healthz", {}, 503, id="not ready"),
+        pytest.param("force_breaker", "POST", "/api/breakers/app", {}, 400, id="a bad body"),
     ],
 )
 async def test_a_refusal_is_as_described(
@@ -154,7 +156,7 @@ def test_the_parameters_of_a_path_are_described(path: str, operation: dict[str, 
 
 @each_operation
 def test_an_operation_has_what_openapi_asks_of_it(operation: dict[str, Any]) -> None:
-    known = {"operationId", "summary", "description", "security", "responses", "parameters"}
+    known = {"operationId", "summary", "description", "security", "responses", "parameters", "requestBody"}
 
     assert set(operation) <= known
     assert all(re.fullmatch(r"[1-5]\d\d|default", status) for status in operation["responses"])

@@ -29,6 +29,8 @@ from proxy.config.units import Duration, HeaderName, Share, Size, StatusSet
         (HeaderName("X-A"), "X-A"),
         (Secret("hunter2"), "***"),
         (StatusSet({503, 429}), [429, 503]),
+        (StatusSet.parse(["5xx", "502-504", 429]), [429, "5xx"]),
+        (StatusSet.parse(["498-503", "505-506"]), [498, 499, "500-503", 505, 506]),
         ((Duration(1), None, True, 5, 0.5), ["1s", None, True, 5, 0.5]),
         ({HeaderName("a"): Size(1024)}, {"a": "1KiB"}),
         (PoolConfig(), {"max_connections": 100, "idle_timeout": "30s", "wait": "1s"}),

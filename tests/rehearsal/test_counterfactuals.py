@@ -23,6 +23,7 @@ from proxy.telemetry.decisions import Edit
 
 SECRET = "correct-horse-battery-staple"
 A_FORM = ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+JSON = ("Content-Type", "application/json")
 PREFLIGHT = (("Origin", "https://app.example"), ("Access-Control-Request-Method", "PUT"))
 
 
@@ -110,6 +111,43 @@ CASES = [
             "tolerance",
         ),
         id="a signature that has grown old",
+    ),
+    pytest.param(
+        Refused(
+            "csrf",
+            {"origins": ["https://other.example"]},
+            post(b"", ("Origin", "https://app.example"), ("Sec-Fetch-Site", "cross-site")),
+            "origins",
+        ),
+        id="a page of another origin",
+    ),
+    pytest.param(
+        Refused("json_schema", {"max_depth": 2}, post(b"[[[[1]]]]", JSON), "max_depth"), id="a deep body"
+    ),
+    pytest.param(
+        Refused("json_schema", {"max_keys": 3}, post(b'{"a": [1, 2, 3], "b": {}}', JSON), "max_keys"),
+        id="a crowded body",
+    ),
+    pytest.param(
+        Refused("csrf", {"on_missing": "refuse"}, post(b""), "on_missing"), id="a request without an origin"
+    ),
+    pytest.param(
+        Refused(
+            "event_filter",
+            {"header": "X-Event", "allow": ["push"]},
+            post(b"", ("X-Event", "true")),
+            "allow",
+        ),
+        id="an event that is not listed",
+    ),
+    pytest.param(
+        Refused(
+            "event_filter",
+            {"field": "/type", "allow": ["push"], "on_other": "ack"},
+            post(b'{"type": "7"}'),
+            "allow",
+        ),
+        id="an event in a body that is acknowledged only",
     ),
     pytest.param(
         Refused("rate_limit", {"limit": "100/min", "burst": 10}, [Request()] * 11, "burst"),
@@ -219,7 +257,7 @@ def test_after_the_wait_that_the_decision_names_the_request_passes_and_a_millise
     again = [*requests, Request()]
     assert "" == trial.last(policy, again, refused.retry_after).reason
     sooner = trial.last(policy, again, refused.retry_after - 0.001).reason
-    assert ("rate_limit.exceeded" if refused.retry_after > 0.001 else "") == sooner
+    assert ("rate_limit.exceeded" if refused.retry_after >= 0.001 else "") == sooner
 
 
 def test_after_a_penalty_the_wait_is_still_the_one_that_is_named(tmp_path: Path) -> None:

@@ -151,6 +151,14 @@ def test_connections_that_were_one_too_many_are_told() -> None:
     assert [({}, 7)] == samples(Metrics(turned_away=lambda: 7), "seawall_connections_turned_away_total")
 
 
+def test_the_state_of_a_circuit_breaker_is_a_number() -> None:
+    metrics = Metrics(breakers=lambda: {"a": "closed", "b": "open", "c": "half-open"})
+
+    assert [({"name": "a"}, 0), ({"name": "b"}, 1), ({"name": "c"}, 2)] == samples(
+        metrics, "seawall_circuit_breaker_state"
+    )
+
+
 def test_the_process_is_told_of_under_the_names_that_all_processes_use() -> None:
     ((_, memory),) = samples(Metrics(namespace="ingestion"), "process_resident_memory_bytes")
 
@@ -173,6 +181,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_config": "info",
         "ingestion_access_log_dropped": "counter",
         "ingestion_connections_turned_away": "counter",
+        "ingestion_circuit_breaker_state": "gauge",
     } == {family.name: family.type for family in metrics.collect()}
 
 

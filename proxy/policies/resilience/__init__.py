@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
 from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
 from proxy.policy import AnyPolicyType, PolicyType
 
 RESILIENCE: tuple[AnyPolicyType, ...] = (
+    PolicyType(
+        "circuit_breaker",
+        CircuitBreakerConfig,
+        CircuitBreaker,
+        one=("trip", "failures", "open_for", "half_open", "recovery"),
+        each_call=True,
+    ),
     PolicyType(
         "timeout",
         TimeoutConfig,

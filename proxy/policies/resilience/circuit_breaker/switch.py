@@ -1,0 +1,68 @@
+"""The state of one circuit breaker: kept over reloads, seen and forced by operators."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from proxy.algorithms.breaker import OPEN, Breaker, Thresholds, Transition
+from proxy.config.spelling import about, spelled
+from proxy.config.units import Share
+from proxy.policy import Services, Switched
+
+
+class CircuitSwitch:
+    """What all routes with one breaker share."""
+
+    def __init__(self, thresholds: Thresholds, services: Services) -> None:
+        self._clock = services.clock
+        self._report = services.report
+        self._name = services.name
+        self._issued = 0
+        self.adopted = 0
+        """The edition by whose thresholds it goes."""
+        self.breaker = Breaker(thresholds, services.clock.monotonic(), self._tell)
+
+    def edition(self) -> int:
+        """A number for a policy that is being built, higher than those before."""
+        self._issued += 1
+        return self._issued
+
+    def adopt(self, edition: int, thresholds: Thresholds) -> None:
+        """Go by the thresholds of the newest policy that was ever asked.
+
+        Not by those that are built, since a revision may be refused; nor by those of an older
+        revision, whose last requests are still on their way.
+        """
+        if edition > self.adopted:
+            self.adopted = edition
+            self.breaker.adopt(thresholds, self._clock.monotonic())
+
+    def seen(self) -> Switched:
+        """As it is now."""
+        breaker, now = self.breaker, self._clock.monotonic()
+        breaker.tick(now)
+        breaker.window.pass_to(now)
+        numbers: dict[str, object] = {"failures_in_row": breaker.failures}
+        if breaker.thresholds.by_ratio:
+            window = breaker.window
+            numbers |= {"calls": window.calls, "failures": window.failures, "slow": window.slow}
+        if breaker.state == OPEN:
+            numbers |= {"opened_by": dict(breaker.opened_by), "seconds_left": breaker.wait(now)}
+        numbers |= {"probes": breaker.probing, "successes": breaker.successes}
+        return Switched(breaker.state, self._clock.now() - (now - breaker.since), breaker.forced, numbers)
+
+    def force(self, state: Literal["open", "closed"] | None) -> None:
+        """Hold it open or closed; None lets it decide again."""
+        self.breaker.force(state, self._clock.monotonic())
+
+    def _tell(self, transition: Transition) -> None:
+        numbers = {
+            name: spelled(Share(value)) if name == "threshold" and isinstance(value, float)
+            else about(value) if isinstance(value, float)
+            else value
+            for name, value in transition.numbers.items()
+        }  # fmt: skip
+        self._report(
+            f"{self._name}: {transition.before} -> {transition.after}, {transition.cause}",
+            {"from": transition.before, "to": transition.after, **numbers},
+        )
