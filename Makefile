@@ -56,8 +56,8 @@ bench: $(VENV)/.runtime ## CPU of each request, beside other proxies (ARGS=--qui
 lock: ## Pin the newest releases that pyproject.toml allows (run it with the oldest Python that we support)
 	$(PYTHON) -m venv --clear build/lock
 	build/lock/bin/python -m pip --quiet install '$(PIP_TOOLS)'
-	$(call compile,requirements.lock,pyproject.toml)
-	$(call compile,requirements-dev.lock,--extra dev --constraint requirements.lock pyproject.toml)
+	$(call compile,requirements.lock,--extra schema pyproject.toml)
+	$(call compile,requirements-dev.lock,--extra dev --extra schema --constraint requirements.lock pyproject.toml)
 	$(call compile,requirements-bench.lock,--no-annotate bench/requirements.in)
 
 clean: ## Remove the virtual environment and the caches

@@ -26,7 +26,7 @@ DENIED_ADDRESS = "127.6.6.6"
 TOO_LARGE = 3 * 2**20
 SOON_REACHED = 2
 """Requests a second, for the trial of a limit."""
-WITHOUT: Mapping[str, str] = {"caddy": "rate limit", "seawall": "circuit breaker"}
+WITHOUT: Mapping[str, str] = {"caddy": "rate limit"}
 """What a proxy doesn't have."""
 
 _SPENT = 20

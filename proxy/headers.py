@@ -121,6 +121,15 @@ def _fields(lines: bytes) -> Iterator[Field]:
         yield name, value
 
 
+Line = tuple[bytes, bytes]
+"""A field as it goes out: its name in lower case, and the line with its CRLF."""
+
+
+def header_line(name: str, value: str) -> Line:
+    """A field, encoded once. Raises ValueError where name or value would forge another field."""
+    return _sought(name)[0], b"%b: %b\r\n" % (_encoded(name), _bytes(name, value))
+
+
 class HeaderBlock:
     """Fields known at load: those to set, and names to remove. Serialised once.
 
@@ -151,8 +160,7 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     _cuts: Cuts | None = None
     """What became of these lines before; None where they are not remembered."""
     _blocks: tuple[HeaderBlock, ...] = ()
-    _added: tuple[tuple[bytes, bytes], ...] = ()
-    """Name in lower case, and the line."""
+    _added: tuple[Line, ...] = ()
 
     def copy(self) -> Headers:
         """The same fields, to be changed apart from these."""
@@ -204,7 +212,7 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def get_all(self, name: str) -> list[str]:
         """Every value of `name`, in order. Undecodable bytes survive as surrogates."""
         wanted, line = _sought(name)
-        values = []
+        values: list[str] = []
         dropped = self._dropped
         if not dropped or (
             wanted not in dropped and not (ANY_FORWARDED in dropped and wanted.startswith(FORWARDED))
@@ -216,6 +224,8 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
                 end = lines.index(b"\r\n", at)
                 values.append(_text(lines[at:end]))
                 at = all_lower.find(line, end)
+        if not self._touched(wanted):
+            return values
         for block in self._blocks:
             if wanted in block.set_names:
                 values += [_text(value) for name, value in block.fields if name.lower() == wanted]
@@ -223,7 +233,8 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         return values
 
     def __contains__(self, name: str) -> bool:
-        return bool(self.get_all(name))
+        wanted, line = _sought(name)
+        return bool(self.get_all(name)) if self._touched(wanted) else line in self._both()[1]
 
     def __iter__(self) -> Iterator[Field]:
         lines, lower = self._both()
@@ -235,7 +246,11 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
 
         Raises ValueError where name or value would forge another field.
         """
-        self._added += ((_sought(name)[0], b"%b: %b\r\n" % (_encoded(name), _bytes(name, value))),)
+        self._added += (header_line(name, value),)
+
+    def append(self, *lines: Line) -> None:
+        """As `add`, for fields that were encoded before by `header_line`."""
+        self._added += lines
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of `name` by this one."""

@@ -10,7 +10,7 @@ costs is bounded by `max_depth` and `max_keys`, not by its length.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -43,10 +43,12 @@ class Duplicate(NotStrict):
 class TooMuch(NotStrict):
     """There is more of it than is allowed."""
 
-    def __init__(self, found: int, allowed: int) -> None:
+    def __init__(self, found: int, allowed: int, *, whole: bool) -> None:
         super().__init__(f"{found} is more than {allowed}")
         self.found = found
-        """What it comes to; of a body that is far above, what had been counted when counting ended."""
+        self.allowed = allowed
+        self.whole = whole
+        """All of the body was counted; else it is so far above that counting ended."""
 
 
 class TooDeep(TooMuch):
@@ -93,7 +95,7 @@ class Structure:
         self.members += structure.count(b":")
         self.keys += structure.count(b",") + structure.count(b"[") + structure.count(b"{")
         if self.keys > 2 * self.max_keys:  # far above: there is no need to know how far
-            raise TooManyKeys(self.keys, self.max_keys)
+            raise TooManyKeys(self.keys, self.max_keys, whole=False)
         for bracket in structure.translate(None, _NOT_BRACKETS):
             if bracket in _OPENING:
                 self._open += 1
@@ -101,13 +103,13 @@ class Structure:
             else:
                 self._open -= 1
         if self.depth > DEEPEST:
-            raise TooDeep(self.depth, self.max_depth)
+            raise TooDeep(self.depth, self.max_depth, whole=False)
 
     def _finish(self) -> None:
         if self.depth > self.max_depth:
-            raise TooDeep(self.depth, self.max_depth)
+            raise TooDeep(self.depth, self.max_depth, whole=True)
         if self.keys > self.max_keys:
-            raise TooManyKeys(self.keys, self.max_keys)
+            raise TooManyKeys(self.keys, self.max_keys, whole=True)
 
 
 def decode(body: bytes, structure: Structure) -> Any:
@@ -136,11 +138,9 @@ def at(document: Any, pointer: str) -> Any:
     return document
 
 
-def pointer_of(path: Iterator[str | int] | list[str | int]) -> str:
+def pointer_of(path: Iterable[str | int]) -> str:
     """The JSON pointer of these steps; each key cut to 64 characters, since clients choose them."""
-    return "".join(
-        f"/{str(step)[:_LONGEST_KEY].replace('~', '~0').replace('/', '~1')}" for step in path
-    )
+    return "".join(f"/{str(step)[:_LONGEST_KEY].replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 def _slice_end(body: bytes, start: int) -> int:

@@ -19,13 +19,14 @@ MAX_BYTES = 16 * 1024 * 1024
 class Document(FilePath):
     """The path of such a file, with what stands in it once it is loaded."""
 
-    schema: ClassVar[type[Schema]]
-    """Of what stands in it; each kind of document is a subclass that says so."""
-    content: Schema | None = None
-    """An instance of `schema`; None in a route that is not enabled."""
+    schema: ClassVar[type[Schema] | None]
+    """Of what stands in it; each kind of document is a subclass that says so. None for a mapping with
+    whatever keys, about which its policy decides."""
+    content: object = None
+    """An instance of `schema`, or the mapping; None in a route that is not enabled."""
 
-    def holding(self, content: Schema) -> Self:
-        """The same path with `content`, an instance of `schema`."""
+    def holding(self, content: object) -> Self:
+        """The same path with `content`, an instance of `schema` or a mapping."""
         document = type(self)(self)
         document.content = content
         return document

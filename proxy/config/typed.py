@@ -32,6 +32,7 @@ from proxy.config.shapes import (
     StructShape,
     UnionShape,
     UnitShape,
+    shape_of,
     struct_shape,
 )
 from proxy.config.yaml12 import parse
@@ -39,6 +40,8 @@ from proxy.config.yaml12 import parse
 S = TypeVar("S", bound=msgspec.Struct)
 
 _INDEX = re.compile(r"\[([0-9]{1,9})\]")
+
+_MAPPING = shape_of(dict[str, Any])
 
 EXTENSION = "x-"
 """Keys that begin so are the operator's own, for anchors."""
@@ -77,8 +80,11 @@ def _document(file: Document, node: Node, context: Context) -> Any:
         context.report.add(node, f"{quoted(file)} cannot be read: {error}; expected a YAML or JSON file")
         return INVALID
     document = parse(data, Source(file, "", Path(file).parent), context.report)
-    content = None if document is None else to_struct(file.schema, document, context)
-    return INVALID if content is None else file.holding(content)
+    if document is None:
+        return INVALID
+    shape = _MAPPING if file.schema is None else struct_shape(file.schema)
+    content = convert(shape, document, context)
+    return INVALID if content is INVALID else file.holding(content)
 
 
 def _policies(shape: PoliciesShape, node: Node, context: Context) -> Any:

@@ -7,9 +7,10 @@ policy, write one file in its phase, one line in that phase's tuple, and one tes
 from __future__ import annotations
 
 from proxy.policies.admission import ADMISSION
+from proxy.policies.checks import CHECKS
 from proxy.policies.edge import EDGE
 from proxy.policies.identity import IDENTITY
 from proxy.policies.resilience import RESILIENCE
 from proxy.policy import AnyPolicyType
 
-PIPELINE_ORDER: tuple[AnyPolicyType, ...] = (*EDGE, *ADMISSION, *IDENTITY, *RESILIENCE)
+PIPELINE_ORDER: tuple[AnyPolicyType, ...] = (*EDGE, *ADMISSION, *IDENTITY, *CHECKS, *RESILIENCE)

@@ -8,12 +8,11 @@ from proxy.algorithms.strict_json import SLICE, Structure, decode
 from proxy.clock import Clock
 
 
-async def json_in(body: bytes, clock: Clock, max_depth: int, max_keys: int) -> Any:
-    """What `body` says; others have their turn while a large one is counted.
+async def json_in(body: bytes, clock: Clock, structure: Structure) -> Any:
+    """What `body` says; `structure` counts it, and others have their turn while a large one is counted.
 
     Raises `proxy.algorithms.strict_json.NotStrict`.
     """
-    structure = Structure(max_depth, max_keys)
     for _ in structure.count(body):
         if len(body) > SLICE:
             await clock.sleep(0)

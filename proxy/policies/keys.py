@@ -19,13 +19,15 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from proxy.config.keys import Key
-from proxy.exchange import Exchange
+from proxy.exchange import Exchange, ExchangeKey
 
 Reader = Callable[[Exchange, bytes], str | None]
 """The key of an exchange, given the request's body where a fact is in it; None where one is missing."""
 
 IPV6_PREFIX = 64
 _IPV4_NET = 24
+SIGNATURE = ExchangeKey[str]("signature")
+"""What the fact `signature` is: the digest in hex that was verified, whatever its spelling was."""
 _OPEN = ("client.ip", "client.net", "route.name", "constant")
 """What a decision may show as it is; anything else could be a secret."""
 
@@ -128,6 +130,10 @@ def _query(name: str) -> Reader:
     return read
 
 
+def _signature(_: str) -> Reader:
+    return lambda exchange, _: exchange.recall(SIGNATURE)
+
+
 def _digest(_: str) -> Reader:
     return lambda _exchange, body: sha256(body).hexdigest()
 
@@ -167,4 +173,5 @@ _READERS: dict[str, Callable[[str], Reader]] = {
     "query": _query,
     "body": _pointer,
     "body.sha256": _digest,
+    "signature": _signature,
 }

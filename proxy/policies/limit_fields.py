@@ -13,6 +13,7 @@ from typing import Literal
 
 from proxy.algorithms.gcra import MICROSECONDS, Quota
 from proxy.exchange import Response
+from proxy.headers import header_line
 
 Style = Literal["ietf", "legacy", "both", "none"]
 
@@ -27,22 +28,24 @@ class LimitFields:
         # A window is whole seconds: a shorter one is told as what it comes to in a second.
         window = math.ceil(quota.period)
         self._limit = math.floor(quota.limit * window / quota.period)
-        self._policy = f'"{name}";q={self._limit};w={window}'
-        self._name = f'"{name}"'
+        self._policy = header_line("RateLimit-Policy", f'"{name}";q={self._limit};w={window}')
+        lower, line = header_line("RateLimit", f'"{name}";r=')
+        self._lower = lower
+        self._state = line[:-2].replace(b"%", b"%%") + b"%d;t=%d\r\n"
         self._ietf = style in ("ietf", "both")
         self._legacy = style in ("legacy", "both")
 
     def write(self, response: Response, state: tuple[int, int] | None) -> None:
         """Say what remains, and in how many microseconds it is more; None where nobody asked."""
         headers = response.headers
-        if self._ietf:
-            headers.add("RateLimit-Policy", self._policy)
         if state is None:
+            if self._ietf:
+                headers.append(self._policy)
             return
         remaining, wait = state
         reset = -(-wait // MICROSECONDS)
         if self._ietf:
-            headers.add("RateLimit", f"{self._name};r={remaining};t={reset}")
+            headers.append(self._policy, (self._lower, self._state % (remaining, reset)))
         if self._legacy and not _is_tighter(headers.get(_REMAINING), remaining):
             headers.set("X-RateLimit-Limit", str(self._limit))
             headers.set(_REMAINING, str(remaining))

@@ -7,10 +7,18 @@ from pathlib import Path
 import proxy.policies
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission import ADMISSION
+from proxy.policies.checks import CHECKS
 from proxy.policies.edge import EDGE
+from proxy.policies.identity import IDENTITY
 from proxy.policies.resilience import RESILIENCE
 
-PHASES = {"edge": EDGE, "admission": ADMISSION, "resilience": RESILIENCE}
+PHASES = {
+    "edge": EDGE,
+    "admission": ADMISSION,
+    "identity": IDENTITY,
+    "checks": CHECKS,
+    "resilience": RESILIENCE,
+}
 
 
 def test_the_whole_order() -> None:
@@ -19,8 +27,18 @@ def test_the_whole_order() -> None:
         "forwarded",
         "security_headers",
         "cors",
+        "require_https",
         "ip_list",
         "size_limit",
+        "rate_limit",
+        "api_key",
+        "basic_auth",
+        "webhook_signature",
+        "csrf",
+        "event_filter",
+        "json_schema",
+        "replay_guard",
+        "circuit_breaker",
         "timeout",
     ] == [policy.name for policy in PIPELINE_ORDER]
 

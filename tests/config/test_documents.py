@@ -41,6 +41,15 @@ class CodesFile(Document):
     example: ClassVar[str] = "codes.yaml"
 
 
+class WhateverFile(Document):
+    schema: ClassVar[type[Schema] | None] = None
+    example: ClassVar[str] = "whatever.json"
+
+
+class Shelf(Schema, frozen=True, kw_only=True):
+    file: WhateverFile
+
+
 class Door(Schema, frozen=True, kw_only=True):
     file: Annotated[CodesFile | None, Meta(description="More codes.")] = None
     code: Code | None = None
@@ -110,6 +119,18 @@ def test_a_rehearsal_has_documents_of_its_own(tmp_path: Path) -> None:
     assert door is not None
     assert door.file is not None
     assert Codes(codes=(Code("1234"),)) == door.file.content
+
+
+def test_a_document_may_be_a_mapping_with_whatever_keys(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"$x": {"y": [1, null, true]}, "7": 0.5}', encoding="utf-8")
+    report = Report()
+    document = parse(b"file: a.json", Source("shelf.yaml", "", tmp_path), report)
+    assert isinstance(document, Node)
+
+    shelf = to_struct(Shelf, document, Context(report))
+
+    assert shelf is not None
+    assert {"$x": {"y": [1, None, True]}, "7": 0.5} == shelf.file.content
 
 
 def test_a_document_can_be_larger_than_a_policy_file_but_not_without_end() -> None:

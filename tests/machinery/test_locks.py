@@ -23,8 +23,9 @@ def pins(lock: str) -> dict[str, str]:
 def wanted(lock: str) -> list[Requirement]:
     """What `pyproject.toml` asks for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    dev = project["optional-dependencies"]["dev"] if "dev" in lock else []
-    return [Requirement(line) for line in [*project["dependencies"], *dev]]
+    extras = project["optional-dependencies"]
+    dev = extras["dev"] if "dev" in lock else []
+    return [Requirement(line) for line in [*project["dependencies"], *extras["schema"], *dev]]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config.keys import Key
 from proxy.exchange import Exchange, Identity, RouteFacts
-from proxy.policies.keys import needs_body, reader, shown
+from proxy.policies.keys import SIGNATURE, needs_body, reader, shown
 from proxy.testing import exchange
 
 
@@ -155,6 +155,15 @@ def test_undecodable_bytes_can_be_shown_and_told_apart() -> None:
     assert "sha256:" in shown([Key("query:q")], asked(query="q=%ff"))
 
 
+def test_a_signature_is_what_was_verified() -> None:
+    signed, unsigned = asked(), asked()
+    signed.remember(SIGNATURE, "0f")
+
+    read = reader([Key("signature")])
+
+    assert ("0f", None) == (read(signed, b""), read(unsigned, b""))
+
+
 def test_a_fact_that_nothing_tells_is_refused_when_it_is_built() -> None:
-    with pytest.raises(ValueError, match="`key` asks for signature"):
-        reader([Key("signature")])
+    with pytest.raises(ValueError, match="`key` asks for weather"):
+        reader([Key("weather")])

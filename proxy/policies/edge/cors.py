@@ -55,7 +55,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, Unit
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, ExchangeKey, Response
-from proxy.headers import HeaderBlock
+from proxy.headers import HeaderBlock, header_line
 from proxy.policy import Services
 
 ORIGIN = (403, "cors.origin", "Pages of this origin may not call this service.")
@@ -146,6 +146,9 @@ class CorsConfig(PolicyConfig, frozen=True, kw_only=True):
         return (f"a browser asks again after {spelled(self.max_age)} at the latest",)
 
 
+_VARY = header_line("Vary", "Origin")
+
+
 class _Blocks(NamedTuple):
     """The CORS headers for one origin, serialised at load."""
 
@@ -186,7 +189,7 @@ class Cors:
         if not self._any:
             vary = headers.get("Vary")
             if vary is None or not _lists_origin(vary):
-                headers.add("Vary", "Origin")
+                headers.append(_VARY)
         preflight = exchange.recall(self._preflight)
         if preflight is not None:
             headers.stamp(preflight.preflight)

@@ -102,6 +102,7 @@ from proxy.policies.identity.webhook_signature.verification import (
     Verification,
     verifications,
 )
+from proxy.policies.keys import SIGNATURE
 from proxy.policy import Services
 
 _NOT_SIGNED = "The request is not signed in the way that this service expects."
@@ -222,7 +223,7 @@ class WebhookSignature:
         signatures, stamp = signatures_in(value, scheme), scheme.stamp
         time = "" if stamp is None or stamp.field else time_in(message, scheme, stamp)
         message.body = await exchange.body()
-        await self._verify_signature(message, way, time, signatures)
+        exchange.remember(SIGNATURE, (await self._verified(message, way, time, signatures)).hex())
         if stamp is not None:
             if stamp.field:
                 time = field_of(message.body, stamp.field) or ""
@@ -233,9 +234,10 @@ class WebhookSignature:
         if not any_equal(keys, [shown]):
             raise self._invalid("it is none of the secrets")
 
-    async def _verify_signature(
+    async def _verified(
         self, message: Message, way: Verification, time: str, signatures: Sequence[bytes]
-    ) -> None:
+    ) -> bytes:
+        """The digest that one of `signatures` is."""
         if FORM in way.template.places and not is_hashed(message, await self._sha256(message.body)):
             raise self._invalid("the URL does not vouch for the body")
         for base in way.bases:
@@ -243,7 +245,7 @@ class WebhookSignature:
             for key in way.keys:
                 digest = await self._digest(key, way.scheme.algorithm, pieces)
                 if any_equal([digest], signatures):
-                    return
+                    return digest
         raise self._invalid("no secret makes this signature")
 
     def _verify_time(self, time: str, unit: TimeUnit, tolerance: float) -> None:
