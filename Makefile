@@ -7,6 +7,7 @@ PYTHON ?= python3
 PIP_TOOLS := pip-tools==7.6.2
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := --extra htpasswd --extra jwt --extra redis --extra schema
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 ##@ The two that a newcomer needs
@@ -56,8 +57,8 @@ bench: $(VENV)/.runtime ## CPU of each request, beside other proxies (ARGS=--qui
 lock: ## Pin the newest releases that pyproject.toml allows (run it with the oldest Python that we support)
 	$(PYTHON) -m venv --clear build/lock
 	build/lock/bin/python -m pip --quiet install '$(PIP_TOOLS)'
-	$(call compile,requirements.lock,--extra schema pyproject.toml)
-	$(call compile,requirements-dev.lock,--extra dev --extra schema --constraint requirements.lock pyproject.toml)
+	$(call compile,requirements.lock,$(EXTRAS) pyproject.toml)
+	$(call compile,requirements-dev.lock,--extra dev $(EXTRAS) --constraint requirements.lock pyproject.toml)
 	$(call compile,requirements-bench.lock,--no-annotate bench/requirements.in)
 
 clean: ## Remove the virtual environment and the caches
