@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
-from typing import Any
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any, NamedTuple
 
 from proxy.errors import Rejection
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
-from proxy.policy import Hooks
+from proxy.policy import Hooks, Later
 
 Render = Callable[[Rejection, Exchange], Response]
 """Make the response of a refusal (`proxy.problem`)."""
@@ -18,37 +18,49 @@ Render = Callable[[Rejection, Exchange], Response]
 _log = logging.getLogger(__name__)
 
 
+class Waiting(NamedTuple):
+    """A request hook that has to wait, and the rest of it."""
+
+    step: Callable[[Exchange], Any]
+    later: Later
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """One route, compiled. Immutable, so that a reload swaps it with one assignment."""
 
     plain: bool
-    """No hook waits: `admit` decides at once, and no task is needed for an exchange."""
-    request_steps: tuple[tuple[Callable[[Exchange], Any], bool], ...]
-    admit_steps: tuple[Callable[[Exchange], Response | None], ...]
+    """No hook always waits: `admit` decides at once, and an exchange needs a task only where one has to."""
+    request_steps: tuple[Callable[[Exchange], Any], ...]
     forward: Forward
     attempt_steps: tuple[Callable[[Exchange, Attempt], None], ...]
     response_steps: tuple[Callable[[Exchange, Response], None], ...]
     finish_steps: tuple[Callable[[Exchange, Outcome], None], ...]
     render: Render
 
-    def admit(self, exchange: Exchange) -> Response | None:
-        """Run the request hooks of a plain route: an answer or a refusal, or None to go on."""
+    def admit(self, exchange: Exchange) -> Response | Waiting | None:
+        """Run the request hooks of a plain route: an answer or a refusal, or None to go on.
+
+        Where one has to wait, it is what `respond` goes on with.
+        """
         try:
-            for step in self.admit_steps:
+            for step in self.request_steps:
                 answer = step(exchange)
                 if answer is not None:
-                    return answer
+                    return answer if isinstance(answer, Response) else Waiting(step, answer)
         except Rejection as rejection:
             return self.refuse(exchange, rejection)
         except Exception:
             return self._bug(exchange)
         return None
 
-    async def respond(self, exchange: Exchange) -> Response:
-        """Run everything up to the response's head, response hooks included."""
+    async def respond(self, exchange: Exchange, waiting: Waiting | None = None) -> Response:
+        """Run everything up to the response's head, response hooks included.
+
+        Where `admit` came upon a hook that waits, this goes on from there.
+        """
         try:
-            response = await self._answer(exchange)
+            response = await self._answer(exchange, waiting)
         except Rejection as rejection:
             response = self.refuse(exchange, rejection)
         except Exception:
@@ -86,9 +98,17 @@ class Pipeline:
             except Exception:
                 _log.exception("bug in a finish hook of route %r", exchange.route.name)
 
-    async def _answer(self, exchange: Exchange) -> Response:
-        for step, waits in self.request_steps:
-            answer: Response | None = await step(exchange) if waits else step(exchange)
+    async def _answer(self, exchange: Exchange, waiting: Waiting | None) -> Response:
+        steps = self.request_steps
+        if waiting is not None:
+            steps = steps[steps.index(waiting.step) + 1 :]
+            answer = await waiting.later()
+            if answer is not None:
+                return answer
+        for step in steps:
+            answer = step(exchange)
+            if answer is not None and not isinstance(answer, Response):
+                answer = await (answer if isawaitable(answer) else answer())
             if answer is not None:
                 return answer
         return await self.forward(exchange)
@@ -105,12 +125,10 @@ def compile_pipeline(policies: Sequence[Hooks], upstream: Forward, render: Rende
         if policy.around is not None:
             forward = _wrapped(policy.around, forward)
     asking = [policy.on_request for policy in policies if policy.on_request]
-    waiting = [iscoroutinefunction(hook) for hook in asking]
     outward = tuple(reversed(policies))
     return Pipeline(
-        plain=not any(waiting) and forward is upstream,
-        request_steps=tuple(zip(asking, waiting, strict=True)),
-        admit_steps=tuple(asking),
+        plain=forward is upstream and not any(map(iscoroutinefunction, asking)),
+        request_steps=tuple(asking),
         forward=forward,
         attempt_steps=tuple(p.on_attempt for p in outward if p.on_attempt),
         response_steps=tuple(p.on_response for p in outward if p.on_response),

@@ -4,7 +4,9 @@ A policy is a class built as `Policy(config, services)`; it has those of the hoo
 that it wants. Everything that can fail, fails in its constructor; hooks are straight lines.
 
 - `on_request(exchange) -> Response | None`: on the way in, a plain function or a
-  coroutine. Pass (None), answer (a Response), or refuse (raise Rejection).
+  coroutine. Pass (None), answer (a Response), or refuse (raise Rejection). A plain function
+  that has to wait now and then returns a function whose result is awaited (`Later`): only
+  those requests take a task.
 - `around(exchange, forward) -> Response`: a coroutine that owns the call; `forward`
   returns at the response's head. Answer instead of it, repeat it, bound it, remember it.
 - `on_attempt(exchange, attempt)`: after each attempt's last byte or failure.
@@ -98,6 +100,15 @@ class Switchable(Protocol):
         ...
 
 
+@runtime_checkable
+class Gauged(Protocol):
+    """Shared state with numbers that operators watch."""
+
+    def gauges(self) -> Mapping[str, float]:
+        """Name of a metric, such as `concurrency_in_flight`, and its value now."""
+        ...
+
+
 Report = Callable[[str, Mapping[str, object]], None]
 """Tell operators of a change in a policy's state: a sentence, and the numbers behind it."""
 
@@ -126,11 +137,17 @@ class Services:
         return self.state.get(f"{self.name}#{key}", make)
 
 
+Later = Callable[[], Awaitable[Response | None]]
+"""The rest of an `on_request` that has to wait.
+
+No coroutine yet: the exchange may be over before it is its turn."""
+
+
 @runtime_checkable
 class OnRequest(Protocol):
     """See the module's docstring, as for all hooks."""
 
-    def on_request(self, exchange: Exchange) -> Response | Awaitable[Response | None] | None: ...
+    def on_request(self, exchange: Exchange) -> Response | Awaitable[Response | None] | Later | None: ...
 
 
 @runtime_checkable
@@ -190,7 +207,9 @@ class Hooks:
             return self
 
         async def around(exchange: Exchange, forward: Forward) -> Response:
-            answer: Response | None = ask(exchange)
+            answer = ask(exchange)
+            if answer is not None and not isinstance(answer, Response):
+                answer = await answer()
             return await forward(exchange) if answer is None else answer
 
         return replace(self, on_request=None, around=around)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from hashlib import blake2b
 from inspect import iscoroutinefunction
 from typing import Any
@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from proxy.errors import Rejection
 from proxy.exchange import Attempt, Exchange, ExchangeKey, Forward, Outcome, Response
-from proxy.policy import Hooks
+from proxy.policy import Hooks, Later
 
 _SWITCHED = 101
 _TURNS = 5
@@ -55,11 +55,13 @@ class _View(Exchange):
     It has what was written here; anything else is that of the real one.
     """
 
-    __slots__ = ("_real",)
+    __slots__ = ("_real", "trial")
 
     def __init__(self, exchange: Exchange) -> None:
         # Not Exchange's own: a slot without a value is what leads to `__getattr__`.
         self._real = exchange
+        self.trial: asyncio.Task[None] | None = None
+        """The rest of a request hook that would have the request wait."""
         self.request = replace(exchange.request, headers=exchange.request.headers.copy())
         self.carrier = None  # no bound of a view concerns the wire
 
@@ -102,11 +104,14 @@ class _Shadow:
         """`on_request`, a coroutine function where `hook` is one."""
 
         def on_request(exchange: Exchange) -> None:
+            view = self._view(exchange)
             try:
-                answer = hook(self._view(exchange))
+                answer = hook(view)
             except Exception as error:  # noqa: BLE001  # a policy in shadow fails nobody's request
                 self._report(exchange, error)
             else:
+                if callable(answer):  # it would wait: the request does not
+                    view.trial = self._start(self._try_later(answer, view))
                 self._report_answer(exchange, answer)
 
         async def waiting_on_request(exchange: Exchange) -> None:
@@ -127,9 +132,7 @@ class _Shadow:
         async def around(exchange: Exchange, forward: Forward) -> Response:
             view = self._view(exchange)
             call: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            trial = asyncio.create_task(self._try(hook, view, call))
-            self._trials.add(trial)
-            trial.add_done_callback(self._trials.discard)
+            trial = self._start(self._try(hook, view, call))
             try:
                 response = await forward(exchange)
             except asyncio.CancelledError:
@@ -152,11 +155,27 @@ class _Shadow:
 
     def on_finish(self, exchange: Exchange, outcome: Outcome) -> None:
         view = self._view(exchange)
+        if view.trial is not None:
+            view.trial.cancel()  # the request has not waited, and is over
         overrun = view.overrun(outcome)
         if overrun is not None:
             exchange.shadow(overrun)
         if self._finish is not None:
             self._finish(view, outcome)
+
+    def _start(self, trial: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(trial)
+        self._trials.add(task)
+        task.add_done_callback(self._trials.discard)
+        return task
+
+    async def _try_later(self, later: Later, view: _View) -> None:
+        try:
+            answer = await later()
+        except Exception as error:  # noqa: BLE001  # a policy in shadow fails nobody's request
+            self._report(view, error)
+        else:
+            self._report_answer(view, answer)
 
     async def _try(
         self,

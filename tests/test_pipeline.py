@@ -13,7 +13,7 @@ import pytest
 
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
-from proxy.pipeline import Pipeline
+from proxy.pipeline import Pipeline, Waiting
 from proxy.policy import Hooks
 from proxy.testing import FakeUpstream, exchange, route
 
@@ -80,7 +80,7 @@ async def responded(pipeline: Pipeline, asked: Exchange, *, plainly: bool) -> Re
         return await pipeline.respond(asked)
     assert pipeline.plain
     answer = pipeline.admit(asked)
-    assert answer is not None
+    assert isinstance(answer, Response)
     pipeline.dress(asked, answer)
     return answer
 
@@ -245,11 +245,75 @@ def test_one_bad_hook_spoils_no_other(
     assert "ZeroDivisionError" in caplog.text
 
 
+# ---- a plain hook that has to wait now and then
+
+
+def waiting(decide: Callable[[Exchange], Response | None]) -> Hooks:
+    """A policy whose plain hook leaves the decision for later."""
+
+    def on_request(asked: Exchange) -> Callable[[], Any]:
+        async def later() -> Response | None:
+            await asyncio.sleep(0)
+            return decide(asked)
+
+        return later
+
+    return Hooks(on_request=on_request)
+
+
+async def admitted(pipeline: Pipeline, asked: Exchange, *, plainly: bool) -> Response:
+    """What the client gets; as the wire does it, the task begins only where a hook has to wait."""
+    if not plainly:
+        return await pipeline.respond(asked)
+    assert pipeline.plain
+    stopped = pipeline.admit(asked)
+    assert isinstance(stopped, Waiting)
+    return await pipeline.respond(asked, stopped)
+
+
+@both_ways
+async def test_a_hook_that_has_to_wait_holds_up_those_behind_it_and_none_runs_twice(plainly: bool) -> None:
+    said: list[str] = []
+
+    def saying(word: str) -> Callable[[Exchange], None]:
+        return lambda _: said.append(word)
+
+    pipeline = route(
+        Hooks(on_request=saying("a")), waiting(saying("b")), Hooks(on_request=saying("c")),
+        waiting(saying("d")), stamp("on"),
+    )  # fmt: skip
+
+    response = await admitted(pipeline, exchange(), plainly=plainly)
+
+    assert ["a", "b", "c", "d"] == said
+    assert (200, "on") == (response.status, response.headers.get("X-Seen"))
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("decide", "status"),
+    [
+        pytest.param(answer, 204, id="an answer"),
+        pytest.param(refuse, 403, id="a refusal"),
+        pytest.param(break_down, 500, id="a bug"),
+    ],
+)
+async def test_what_such_a_hook_decides_later_counts(
+    decide: Callable[[Exchange], Response | None], status: int, plainly: bool
+) -> None:
+    upstream = FakeUpstream(200)
+
+    response = await admitted(route(waiting(decide), upstream=upstream), exchange(), plainly=plainly)
+
+    assert (status, []) == (response.status, upstream.seen)
+
+
 @pytest.mark.parametrize(
     ("policy", "plain"),
     [
         pytest.param(Hooks(), True, id="no hook"),
         pytest.param(deciding(answer), True, id="a plain request hook"),
+        pytest.param(waiting(answer), True, id="one that waits now and then"),
         pytest.param(stamp("x"), True, id="a response hook"),
         pytest.param(deciding(answer, waits=True), False, id="a request hook that waits"),
         pytest.param(Hooks(around=lambda e, f: f(e)), False, id="one that owns the call"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from proxy.exchange import (
     Attempt,
     Exchange,
     Identity,
+    Response,
 )
-from proxy.policy import Hooks
+from proxy.policy import Hooks, Later
 from proxy.shadow import in_shadow
 from proxy.testing import FakeUpstream, exchange, route
 from tests.trials import (
@@ -128,3 +131,51 @@ async def test_the_end_is_told_also_where_its_request_hook_never_ran() -> None:
     pipeline.finish(asked, ended(status=403))
 
     assert ([403], []) == (said, reports(asked))
+
+
+def leaving_it_for_later(decide: Decide, gate: asyncio.Event) -> Hooks:
+    """A plain hook that would have the request wait until `gate` is open."""
+
+    def on_request(asked: Exchange) -> Later:
+        async def later() -> Response | None:
+            await gate.wait()
+            return decide(asked)
+
+        return later
+
+    return Hooks(on_request=on_request)
+
+
+@pytest.mark.parametrize(
+    ("decide", "reported"),
+    [
+        pytest.param(refuse, [(403, "trial.refused")], id="a refusal"),
+        pytest.param(answer, [(204, "trial.answered")], id="an answer"),
+        pytest.param(lambda _: None, [], id="nothing"),
+    ],
+)
+async def test_who_would_have_waited_does_not_and_what_came_of_it_is_reported(
+    decide: Decide, reported: list[tuple[int, str]]
+) -> None:
+    asked, gate = exchange(), asyncio.Event()
+
+    response = await shadowed(leaving_it_for_later(decide, gate)).respond(asked)
+    before = reports(asked)
+    gate.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert (200, [], reported) == (response.status, before, reports(asked))
+
+
+async def test_a_wait_in_shadow_ends_with_the_exchange() -> None:
+    asked, gate = exchange(), asyncio.Event()
+    pipeline = shadowed(leaving_it_for_later(refuse, gate))
+    await pipeline.respond(asked)
+
+    pipeline.finish(asked, ended())
+    gate.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert [] == reports(asked)

@@ -1,23 +1,26 @@
-"""The circuit breakers of the revision that is live, for metrics, log, admin API and rehearsals."""
+"""What operators see of policies' shared state: circuit breakers, and numbers for metrics.
+
+Of the revision that is live. What is in shadow is nobody's business but the decisions'. State
+of a named policy is called as it is, that of a route's own as the route.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, TypeVar
 
 from proxy.app.compile import SHADOW
-from proxy.policy import Shared, Switchable, Switched
+from proxy.policy import Gauged, Shared, Switchable, Switched
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
 
 class Breakers:
-    """Found by what policies share; those in shadow are nobody's business but the decisions'.
-
-    A named one is called as it is, one of a route as the route.
-    """
+    """Found by what policies share."""
 
     def __init__(self, state: Shared) -> None:
         self._state = state
@@ -39,11 +42,21 @@ class Breakers:
         return switch.seen()
 
     def _switches(self) -> Iterator[tuple[str, Switchable]]:
-        live = self._state.live(Switchable)  # type: ignore[type-abstract]  # it is only asked for
-        for key, switch in sorted(live.items()):
-            name = key.partition("#")[0].partition("/")[2]
-            if not name.endswith(SHADOW):
-                yield name, switch
+        return _named(self._state.live(Switchable))  # type: ignore[type-abstract]  # it is only asked for
+
+
+def gauges(state: Shared) -> Iterator[tuple[str, str, float]]:
+    """Metric, name of the state, and value."""
+    for name, gauged in _named(state.live(Gauged)):  # type: ignore[type-abstract]  # the same
+        for metric, value in gauged.gauges().items():
+            yield metric, name, value
+
+
+def _named(live: Mapping[str, T]) -> Iterator[tuple[str, T]]:
+    for key, state in sorted(live.items()):
+        name = key.partition("#")[0].partition("/")[2]
+        if not name.endswith(SHADOW):
+            yield name, state
 
 
 def log_change(text: str, numbers: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from proxy import __version__
 from proxy.admin.answers import answer
 from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
-from proxy.app.breakers import Breakers, log_change
+from proxy.app.breakers import Breakers, gauges, log_change
 from proxy.app.compile import Parts, Plan, compile_plan, head_caps
 from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
@@ -95,6 +95,7 @@ class Proxy:
             log_dropped=lambda: self._access_log.dropped if self._access_log else 0,
             turned_away=lambda: self.server.turned_away,
             breakers=self._breakers.states,
+            gauges=lambda: gauges(self._parts.state),
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(

@@ -67,7 +67,7 @@ def docs(out: Path) -> None:
 
 def pages(policies: Sequence[AnyPolicyType] = PIPELINE_ORDER) -> dict[str, str]:
     """File name -> text of every page. The same for the same sources."""
-    written = {f"{policy.name}.md": _page(policy, policies) for policy in policies}
+    written = {f"{policy.name}.md": _page(policy) for policy in policies}
     return {"README.md": _index(policies), **written}
 
 
@@ -85,11 +85,11 @@ def _index(policies: Sequence[AnyPolicyType]) -> str:
     return "\n".join(parts)
 
 
-def _page(policy: AnyPolicyType, policies: Sequence[AnyPolicyType]) -> str:
+def _page(policy: AnyPolicyType) -> str:
     summary, body = _docstring(policy)
     schema: type[Schema] = policy.config
     keys = _table(("Key", "Type", "Default", "What it says"), _rows(struct_shape(schema)))
-    place = " ".join(_place(policy, policies))
+    place = " ".join(_place(policy))
     parts = [_written_from(_source(policy)), f"# {policy.name}\n", f"{summary}\n", f"{place}\n", f"{body}\n"]
     parts.append(f"## Keys\n\n{keys}")
     if reasons := _reasons(policy):
@@ -99,9 +99,9 @@ def _page(policy: AnyPolicyType, policies: Sequence[AnyPolicyType]) -> str:
     return "\n".join(parts)
 
 
-def _place(policy: AnyPolicyType, policies: Sequence[AnyPolicyType]) -> Iterator[str]:
-    phase, position = _phase(policy), [other.name for other in policies].index(policy.name) + 1
-    yield f"Phase [{phase}](README.md#{phase}), {position} of {len(policies)} in the order."
+def _place(policy: AnyPolicyType) -> Iterator[str]:
+    phase = _phase(policy)
+    yield f"Phase [{phase}](README.md#{phase})."
     if policy.scalar:
         yield f"`{policy.name}: …` is short for `{policy.name}: {{{policy.scalar}: …}}`."
     if policy.no_shadow:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TypeVar
 
@@ -71,7 +71,8 @@ class Metrics(Collector):
     """Counts on one thread; `render` on the same. Raises ValueError where a name or bucket is none.
 
     `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
-    clients were one too many, `breakers` the state of each circuit breaker by its name.
+    clients were one too many, `breakers` the state of each circuit breaker by its name, and `gauges`
+    other numbers of policies: metric, name, value.
     """
 
     def __init__(
@@ -82,10 +83,12 @@ class Metrics(Collector):
         log_dropped: Callable[[], int] = lambda: 0,
         turned_away: Callable[[], int] = lambda: 0,
         breakers: Callable[[], Mapping[str, str]] = dict,
+        gauges: Callable[[], Iterable[tuple[str, str, float]]] = tuple,
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
         self._breakers = breakers
+        self._gauges = gauges
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
@@ -193,7 +196,18 @@ class Metrics(Collector):
         for name, state in self._breakers().items():
             breakers.add_metric((name,), _STATES[state])
         yield breakers
+        yield from self._gauge_families()
         yield from self._own_families()
+
+    def _gauge_families(self) -> Iterator[Metric]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for metric, name, value in self._gauges():
+            family = families.get(metric)
+            if family is None:
+                text = f"{metric.replace('_', ' ').capitalize()} of a policy, by its name."
+                family = families[metric] = GaugeMetricFamily(self._name(metric), text, labels=("name",))
+            family.add_metric((name,), value)
+        yield from families.values()
 
     def _http_families(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

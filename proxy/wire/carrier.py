@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Exchange, Response
+from proxy.pipeline import Waiting
 from proxy.wire.bodies import HIGH_WATER, Body
 from proxy.wire.framing import FramingError
 from proxy.wire.reply import (
@@ -52,11 +53,17 @@ class Carrier(Upgrading, eq=False):
             if data:
                 self.client_data(data)
             return
-        answer = self.pipeline.admit(self.exchange) if self.pipeline.admit_steps else None
+        answer = self.pipeline.admit(self.exchange) if self.pipeline.request_steps else None
+        if answer is not None and not isinstance(answer, Response):
+            self._task = self.client.loop.create_task(self._respond(answer))
+            self.limit(NEVER)
+            answer = None
         if data:
             self.client_data(data)
             if self.phase != DECIDING:
                 return
+        if self._task is not None:
+            return
         if answer is None:
             self._attempt()
         else:
@@ -152,10 +159,10 @@ class Carrier(Upgrading, eq=False):
             self.close = True
             self.cut(Rejection(408, "request.timeout", "The request's body came too slowly."))
 
-    async def _respond(self) -> None:
+    async def _respond(self, waiting: Waiting | None = None) -> None:
         """Run the pipeline of a route on which a policy waits."""
         try:
-            response = await self.pipeline.respond(self.exchange)
+            response = await self.pipeline.respond(self.exchange, waiting)
             if self.phase != OVER:  # else it was ended, and a policy would not have it
                 self._task = None
                 self._send(response)

@@ -83,7 +83,7 @@ PAGE = """\
 
 Guard the gate.
 
-Phase [edge](README.md#edge), 2 of 2 in the order. `guard: …` is short for `guard: {wait: …}`. \
+Phase [edge](README.md#edge). `guard: …` is short for `guard: {wait: …}`. \
 `mode: shadow` and shares are refused at load: it is a gate.
 
 And the bridge.

@@ -10,6 +10,7 @@ import pytest
 
 from proxy.errors import Rejection
 from proxy.exchange import AttemptLimits, Exchange, Forward, Outcome, Response
+from proxy.policy import Later
 from proxy.wire.client import ClientConnection
 from proxy.wire.upstream_connection import UpstreamConnection
 from tests.wire.harness import Peer, Running
@@ -72,6 +73,31 @@ class Holds:
 
     async def on_request(self, exchange: Exchange) -> None:
         await asyncio.Event().wait()
+
+
+class HoldsLater:
+    """A policy whose plain hook has exchanges wait until they are ended."""
+
+    def on_request(self, exchange: Exchange) -> Later:
+        return self._wait
+
+    async def _wait(self) -> None:
+        await asyncio.Event().wait()
+
+
+class WaitsNowAndThen:
+    """A policy whose plain hook has the request wait, as for a place; `gate` lets it go on."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.waiting = 0
+
+    def on_request(self, exchange: Exchange) -> Later:
+        return self._wait
+
+    async def _wait(self) -> None:
+        self.waiting += 1
+        await self.gate.wait()
 
 
 async def says_nothing(peer: Peer) -> None:

@@ -10,7 +10,17 @@ from proxy.errors import Rejection
 from proxy.exchange import Exchange, Forward, Response
 from proxy.router import Match
 from tests.wire.harness import Echo, Peer, RawUpstream, Running, until, wire
-from tests.wire.probes import GET, Permits, Reads, received, refusal, says_nothing, waits
+from tests.wire.probes import (
+    GET,
+    Limits,
+    Permits,
+    Reads,
+    WaitsNowAndThen,
+    received,
+    refusal,
+    says_nothing,
+    waits,
+)
 
 
 async def test_a_request_and_its_answer_pass() -> None:
@@ -97,6 +107,38 @@ async def test_a_policy_that_waits_reads_the_body_and_it_is_sent_on(size: int) -
     assert head.startswith(b"HTTP/1.1 200")
     assert echo.seen[0].endswith(b"\r\n\r\n" + b"x" * size)
     assert b"Content-Length: %d\r\n" % size in echo.seen[0]
+
+
+@pytest.mark.parametrize("size", [0, 10, 200_000])
+async def test_a_request_that_had_to_wait_for_its_turn_is_passed_on_whole(size: int) -> None:
+    turn, echo, permits = WaitsNowAndThen(), Echo(), Permits()
+    async with RawUpstream(echo) as upstream, wire(upstream.port, permits, turn) as running:
+        peer = await running.connect()
+        for _ in range(2):
+            turn.gate.clear()
+            peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+            await until(lambda: turn.waiting == len(echo.seen) + 1)
+            turn.gate.set()
+            head, _ = await peer.message()
+            assert head.startswith(b"HTTP/1.1 200")
+        peer.close()
+        await running.settled()
+
+    assert [True, True] == [seen.endswith(b"\r\n\r\n" + b"x" * size) for seen in echo.seen]
+    assert (2, 2) == (permits.taken, len(permits.returned))
+
+
+async def test_a_deadline_ends_the_wait_for_a_turn() -> None:
+    turn = WaitsNowAndThen()
+    async with RawUpstream(Echo()) as upstream, wire(upstream.port, Limits(5.0), turn) as running:
+        peer = await running.connect()
+        peer.send(GET)
+        await until(lambda: turn.waiting == 1)
+        running.advance(6.0)
+        answer = await peer.message()
+        peer.close()
+
+    assert (504, "deadline.exceeded") == refusal(*answer)
 
 
 def refuse_next(running: Running) -> None:

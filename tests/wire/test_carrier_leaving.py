@@ -8,13 +8,26 @@ import pytest
 
 from proxy.wire.reply import DECIDING, RECEIVING, SENDING, WAITING
 from tests.wire.harness import BOTH_LOOPS, RawUpstream, until, wire
-from tests.wire.probes import GET, WAYS, Holds, Passes, Permits, Reads, answers_half, says_nothing, waits
+from tests.wire.probes import (
+    GET,
+    WAYS,
+    Holds,
+    HoldsLater,
+    Passes,
+    Permits,
+    Reads,
+    answers_half,
+    says_nothing,
+    waits,
+)
 
 POST_HALF = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"
 
 
 PHASES: list[Any] = [
     pytest.param(GET, says_nothing, (Holds(),), DECIDING, id="while a policy waits"),
+    pytest.param(GET, says_nothing, (HoldsLater(),), DECIDING, id="while it waits for its turn"),
+    pytest.param(POST_HALF, says_nothing, (HoldsLater(),), DECIDING, id="with half of a body, too"),
     pytest.param(POST_HALF, says_nothing, (Reads(),), DECIDING, id="while a policy reads the body"),
     pytest.param(POST_HALF, says_nothing, (), SENDING, id="while its body is sent on"),
     pytest.param(GET, says_nothing, (), WAITING, id="while the upstream thinks"),

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
+from proxy.policies.resilience.concurrency import Concurrency, ConcurrencyConfig
 from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
 from proxy.policy import AnyPolicyType, PolicyType
 
 RESILIENCE: tuple[AnyPolicyType, ...] = (
+    PolicyType(
+        "concurrency",
+        ConcurrencyConfig,
+        Concurrency,
+        scalar="max",
+        one=("max", "adaptive", "queue"),
+        each_call=True,
+    ),
     PolicyType(
         "circuit_breaker",
         CircuitBreakerConfig,
