@@ -156,6 +156,9 @@ class ExchangeKey(Generic[T]):
 class Exchange:
     """One request on its way, and what was learned and decided about it."""
 
+    in_shadow = False
+    """It is a view for a policy in shadow, which reads no body and gives nobody an answer."""
+
     __slots__ = (
         "_notes",
         "attempts",

@@ -55,6 +55,8 @@ class _View(Exchange):
     It has what was written here; anything else is that of the real one.
     """
 
+    in_shadow = True
+
     __slots__ = ("_real", "trial")
 
     def __init__(self, exchange: Exchange) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import proxy.policies
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission import ADMISSION
+from proxy.policies.answers import ANSWERS
 from proxy.policies.checks import CHECKS
 from proxy.policies.edge import EDGE
 from proxy.policies.identity import IDENTITY
@@ -17,6 +18,7 @@ PHASES = {
     "admission": ADMISSION,
     "identity": IDENTITY,
     "checks": CHECKS,
+    "answers": ANSWERS,
     "resilience": RESILIENCE,
 }
 
@@ -38,6 +40,7 @@ def test_the_whole_order() -> None:
         "event_filter",
         "json_schema",
         "replay_guard",
+        "idempotency",
         "concurrency",
         "circuit_breaker",
         "timeout",
