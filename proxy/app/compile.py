@@ -20,7 +20,7 @@ from proxy.config.nodes import Node
 from proxy.config.spelling import spelled
 from proxy.config.typed import located
 from proxy.errors import ConfigError, Problem
-from proxy.exchange import PolicyFacts, RouteFacts
+from proxy.exchange import Forward, PolicyFacts, RouteFacts
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
@@ -74,9 +74,9 @@ class Plan:
     addresses: Mapping[str, Address]
 
 
-def compile_plan(configuration: Configuration, parts: Parts) -> Plan:
+def compile_plan(configuration: Configuration, parts: Parts, upstream: Forward = forward) -> Plan:
     """Raises ConfigError with every problem that only shows when the parts are built."""
-    compiler = _Compiler(configuration, parts)
+    compiler = _Compiler(configuration, parts, upstream)
     plan = compiler.plan()
     if compiler.problems:
         # A policy that stands in `defaults` is built for each route, and wrong in one place.
@@ -86,8 +86,9 @@ def compile_plan(configuration: Configuration, parts: Parts) -> Plan:
 
 
 class _Compiler:
-    def __init__(self, configuration: Configuration, parts: Parts) -> None:
+    def __init__(self, configuration: Configuration, parts: Parts, upstream: Forward) -> None:
         self._configuration = configuration
+        self._upstream = upstream
         self._parts = parts
         self._built: dict[tuple[str, int], Member] = {}
         self._pipelines: dict[tuple[Hooks, ...], Pipeline] = {}
@@ -100,7 +101,7 @@ class _Compiler:
             expose_detail=configuration.errors.expose_detail, templates=dict(self._templates())
         )
         routes = tuple(self._route(route, problems) for route in configuration.routes)
-        no_route = compile_pipeline(self._hooks(configuration.no_route), forward, problems.render)
+        no_route = compile_pipeline(self._hooks(configuration.no_route), self._upstream, problems.render)
         addresses = {name: self._address(name, up) for name, up in configuration.upstreams.items()}
         return Plan(configuration, routes, no_route, addresses)
 
@@ -120,7 +121,7 @@ class _Compiler:
     def _pipeline(self, hooks: tuple[Hooks, ...], problems: ProblemWriter) -> Pipeline:
         """The same hooks are one pipeline: of a thousand routes that differ in their path alone, too."""
         if hooks not in self._pipelines:
-            self._pipelines[hooks] = compile_pipeline(hooks, forward, problems.render)
+            self._pipelines[hooks] = compile_pipeline(hooks, self._upstream, problems.render)
         return self._pipelines[hooks]
 
     def _hooks(self, policies: Iterable[PolicyInstance]) -> list[Hooks]:

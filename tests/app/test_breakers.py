@@ -10,7 +10,7 @@ from proxy.app.compile import KINDS
 from proxy.errors import ConfigError
 from proxy.exchange import Exchange, Forward, Response
 from proxy.policy import PolicyType, Services, Switched
-from proxy.testing import exchange
+from proxy.testing import FakeUpstream, exchange
 from tests.app.served import Served, served
 from tests.app.trial import UPSTREAM, Files, TrialConfig, routes
 
@@ -133,34 +133,21 @@ class Repeats:
         return await forward(exchange)
 
 
-@pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[Exchange]:
-    """Calls of an upstream that fails; there is a kind `trial` that repeats them."""
-    calls: list[Exchange] = []
-
-    async def fail(exchange: Exchange) -> Response:
-        calls.append(exchange)
-        exchange.attempts, exchange.upstream_status = len(calls), 500
-        return Response(500)
-
-    monkeypatch.setitem(KINDS, "trial", PolicyType("trial", TrialConfig, Repeats))
-    monkeypatch.setattr("proxy.app.compile.forward", fail)
-    return calls
-
-
 @pytest.mark.parametrize("mode", ["enforce", "shadow"])
 async def test_behind_a_policy_that_repeats_it_is_asked_before_each_call(
-    files: Files, called: list[Exchange], mode: str
+    files: Files, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
+    monkeypatch.setitem(KINDS, "trial", PolicyType("trial", TrialConfig, Repeats))
     breaker = f"{{mode: {mode}, trip: {{consecutive_failures: 1}}}}"
     files.write(UPSTREAM + routes(a=f"{{trial: {{}}, circuit_breaker: {breaker}}}"))
-    pipeline, asked = files.compile().routes[0].pipeline, exchange()
+    upstream, asked = FakeUpstream(500), exchange()
+    pipeline = files.compile(upstream=upstream).routes[0].pipeline
 
     await pipeline.respond(asked)
 
     refusals = [asked.refusal] if mode == "enforce" else asked.shadowed or []
     assert ["circuit_breaker.open"] == [refusal.reason for refusal in refusals if refusal]
-    assert (1 if mode == "enforce" else 2) == len(called)
+    assert (1 if mode == "enforce" else 2) == len(upstream.seen)
 
 
 def test_where_nothing_owns_the_call_it_costs_no_task(files: Files) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from random import Random
 from typing import Annotated
 
@@ -97,9 +98,10 @@ class Files:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def compile(self, parts: Parts | None = None) -> Plan:
+    def compile(self, parts: Parts | None = None, **more: Any) -> Plan:
+        """`more`: as `compile_plan` takes it."""
         kinds = (*(kind for kind in compiling.KINDS.values() if kind not in PIPELINE_ORDER), *PIPELINE_ORDER)
-        return compile_plan(load(self.folder, kinds, env={}), parts or some_parts())
+        return compile_plan(load(self.folder, kinds, env={}), parts or some_parts(), **more)
 
     def problems(self) -> list[str]:
         """The first line of each, without the folder."""
