@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from random import Random
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from msgspec import Meta
