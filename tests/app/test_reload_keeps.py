@@ -22,7 +22,10 @@ routes:
   - {{name: limited, match: {{path: /limited}}, upstream: app, policies: {{rate_limit: few}}}}
   - {{name: broken, match: {{path: /broken}}, upstream: down, policies: {{circuit_breaker: app}}}}
   - {{name: once, match: {{path: /once}}, upstream: app, policies: {{replay_guard: {{key: [body.sha256]}}}}}}
-  - {{name: some, match: {{path: /some}}, upstream: app, policies: {{ip_list: {{deny: [0.0.0.0/0], mode: "40%"}}}}}}
+  - name: some
+    match: {{path: /some}}
+    upstream: app
+    policies: {{ip_list: {{deny: [0.0.0.0/0], mode: "40%"}}}}
 """
 CALLERS = [f"198.51.100.{number}" for number in range(40)]
 
