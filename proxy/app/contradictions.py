@@ -1,6 +1,7 @@
 """Policies of one route that keep each other from acting, or that one makes useless for another.
 
-Told only where it is so on every route that has the policy: what `defaults` say may be meant for others.
+What never acts is told of only where it is so on every route that has it: what `defaults` say may be
+meant for others. What refuses everybody, or lets through what it should not, is told of each route.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class _Everywhere:
 
 def contradictions(configuration: Configuration, now: float) -> Iterator[Found]:
     """At the time `now`, in seconds since the epoch."""
-    for check in (_past_the_deadline, _unheard_methods, _unknown_facts, _looser_limits):
+    for check in (_past_the_deadline, _unheard_methods, _looser_limits):
         noted = _Everywhere()
         for route in configuration.routes:
             for policy in route.policies:
@@ -65,6 +66,7 @@ def contradictions(configuration: Configuration, now: float) -> Iterator[Found]:
         yield from noted
     for route in configuration.routes:
         for policy in route.policies:
+            yield from _unknown_facts(route, policy)
             yield from _too_short_a_memory(route, policy)
             yield from _expired(policy, now)
     yield from _no_such_reasons(configuration)
@@ -105,17 +107,19 @@ def _unheard_methods(noted: _Everywhere, route: RouteConfig, policy: PolicyInsta
         noted.note(id(node), policy, f"methods[{index}]", message)
 
 
-def _unknown_facts(noted: _Everywhere, route: RouteConfig, policy: PolicyInstance) -> None:
+def _unknown_facts(route: RouteConfig, policy: PolicyInstance) -> Iterator[Found]:
+    if getattr(policy.config, "on_missing_key", None) in ("allow", "ip"):
+        return
     kinds = {each.kind for each in route.policies if each.mode != "shadow"}
-    missing = {
-        "auth.id": "proves who the caller is" if not _PROVING & kinds else "",
-        "signature": "verifies a signature" if not _SIGNED & kinds else "",
+    lacking = {
+        "auth.id": "" if _PROVING & kinds else "proves who the caller is",
+        "signature": "" if _SIGNED & kinds else "verifies a signature",
     }
     for index, key in enumerate(getattr(policy.config, "key", ())):
-        if isinstance(key, Key) and key.fact in missing:
-            lacks = missing[key.fact]
-            message = f"{key} is never known here: nothing on this route {lacks}" if lacks else None
-            noted.note((id(policy.config), index), policy, f"key[{index}]", message)
+        lacks = lacking.get(key.fact) if isinstance(key, Key) else ""
+        if lacks:
+            message = f"{key} is never known on route {route.name}, where nothing {lacks}"
+            yield policy.node, f"key[{index}]", message
 
 
 def _looser_limits(noted: _Everywhere, route: RouteConfig, policy: PolicyInstance) -> None:

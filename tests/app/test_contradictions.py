@@ -11,7 +11,6 @@ from tests.app.test_advice import ROUTE, START, warned, with_policies
 
 KEY = f"sha256: {sha256(b'key').hexdigest()}"
 SLACK = "webhook_signature: {scheme: slack, secrets: [{env: SECRET}]}"
-NO_SIGNATURE = "routes[0].policies.replay_guard.key[0]: signature is never known here: nothing on this route"
 OPEN = "trip: {slow_ratio: 50%, slow_after: 20s}"
 TWO = "  - {name: two, match: {path: /2, methods: [PUT]}, policies: {deadline: 1h}}\n"
 
@@ -49,16 +48,24 @@ def defaults(text: str) -> str:
         ),
         pytest.param(
             with_policies("replay_guard: {key: [signature]}"),
-            f"7:28: {NO_SIGNATURE} verifies a signature",
+            "7:28: routes[0].policies.replay_guard.key[0]: signature is never known on route only, "
+            "where nothing verifies a signature",
             id="a signature that nobody verifies",
         ),
         pytest.param(
             with_policies(
                 SLACK.replace("}]}", "}], mode: shadow}"), "replay_guard: {key: [body.sha256, auth.id]}"
             ),
-            "8:41: routes[0].policies.replay_guard.key[1]: auth.id is never known here: "
-            "nothing on this route proves who the caller is",
+            "8:41: routes[0].policies.replay_guard.key[1]: auth.id is never known on route only, "
+            "where nothing proves who the caller is",
             id="a caller that is proved in shadow only",
+        ),
+        pytest.param(
+            defaults("replay_guard: {key: [signature]}")
+            + f"    policies: {{{SLACK}}}\n  - {{name: two, match: {{path: /2}}}}\n",
+            "3:33: defaults.replay_guard.key[0]: signature is never known on route two, "
+            "where nothing verifies a signature",
+            id="a signature that nobody verifies on one of two routes",
         ),
         pytest.param(
             with_policies(SLACK, "replay_guard: {key: [body.sha256], ttl: 299s}"),
