@@ -74,6 +74,10 @@ class FakeClock:
             await self._settle()
         self._elapsed = end
 
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the time of day, forth or back; nobody waits any longer or shorter for it."""
+        self._start += seconds
+
     def _ring_in(self, seconds: float, ring: Callable[[], object]) -> None:
         heapq.heappush(self._alarms, (self._elapsed + seconds, next(self._ids), ring))
 

@@ -15,7 +15,15 @@ from proxy.admin import bodies
 from proxy.admin.access import METHOD_ANNOUNCED, Caller, Gate
 from proxy.admin.answers import answer, as_json, last_reload
 from proxy.admin.audit import Audit
-from proxy.admin.endpoints import ENDPOINTS, DecisionsQuery, Endpoint, ShadowQuery, read_body, read_query
+from proxy.admin.endpoints import (
+    ENDPOINTS,
+    MOST_DECISIONS,
+    DecisionsQuery,
+    Endpoint,
+    ShadowQuery,
+    read_body,
+    read_query,
+)
 from proxy.admin.openapi import document
 from proxy.admin.origins import allow_origins
 from proxy.admin.running import Running
@@ -30,6 +38,10 @@ from proxy.telemetry.timestamp import rfc3339
 
 _Handle = Callable[[Any, Mapping[str, str]], Awaitable[Response]]
 _REASONS = {403: "admin.origin", 404: "admin.not_found", 405: "admin.method"}
+_NOT_KEPT = (
+    f"Not kept: that exchange passed, or is older than the last {MOST_DECISIONS} that did not, "
+    "or was another process's."
+)
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +101,7 @@ class _Api:
     async def decision(self, _: object, in_path: Mapping[str, str]) -> Response:
         found = self._running.decisions.get(in_path["id"])
         if found is None:
-            raise Rejection(404, "admin.decision", "No such decision among the last ones.")
+            raise Rejection(404, "admin.decision", _NOT_KEPT)
         return as_json(200, found)
 
     async def shadow(self, query: ShadowQuery, _: Mapping[str, str]) -> Response:

@@ -12,17 +12,16 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from proxy.app.compile import Plan
+from proxy.app.contradictions import contradictions
 from proxy.app.exposed import exposed_secrets
 from proxy.app.never_trips import never_trips
 from proxy.config.configuration import Configuration, PolicyInstance
 from proxy.config.nodes import Node
-from proxy.config.spelling import spelled
 from proxy.config.typed import located
 from proxy.errors import Problem
 from proxy.policies.admission.ip_list import IpListConfig
 from proxy.policies.edge.cors import CorsConfig
 from proxy.policies.edge.deadline import DeadlineConfig
-from proxy.policies.resilience.timeout import TimeoutConfig
 from proxy.router.covered import never_reached
 
 
@@ -33,11 +32,12 @@ class _Finding(NamedTuple):
     message: str
 
 
-def advice(plan: Plan) -> tuple[Problem, ...]:
-    """Each once, in no order."""
+def advice(plan: Plan, now: float) -> tuple[Problem, ...]:
+    """Each once, in no order. `now` is the time of day, in seconds since the epoch."""
     configuration = plan.configuration
-    findings = [*_routes(plan), *_sections(configuration), *_timeouts(configuration)]
-    findings += [_Finding(*found) for found in never_trips(configuration)]
+    findings = [*_routes(plan), *_sections(configuration)]
+    for more in (never_trips(configuration), contradictions(configuration, now)):
+        findings += [_Finding(*found) for found in more]
     seen: set[int] = set()
     for policy in configuration.instances():
         if id(policy.config) not in seen:
@@ -108,24 +108,6 @@ def _origins_that_anybody_can_have(config: CorsConfig) -> Iterator[tuple[str, st
         elif origin.startswith("http://") and not _is_loopback(urlsplit(origin).hostname or ""):
             message = "whoever is on the way can act as a page over http; expected https beside credentials"
             yield f"origins[{index}]", message
-
-
-def _timeouts(configuration: Configuration) -> Iterator[_Finding]:
-    """Times for a response that no exchange lives to see, on none of the routes that have them."""
-    deadlines: dict[int, tuple[PolicyInstance, list[DeadlineConfig | None]]] = {}
-    for route in configuration.routes:
-        deadline = next((p.config for p in route.policies if isinstance(p.config, DeadlineConfig)), None)
-        for policy in route.policies:
-            given = policy.node.value.get("response") if isinstance(policy.node.value, dict) else None
-            if isinstance(policy.config, TimeoutConfig) and given is not None:
-                enforced = deadline if deadline is not None and deadline.mode == "enforce" else None
-                deadlines.setdefault(id(given), (policy, []))[1].append(enforced)
-    for policy, above in deadlines.values():
-        limit = policy.config.response if isinstance(policy.config, TimeoutConfig) else 0
-        totals = [deadline.total for deadline in above if deadline is not None and deadline.total <= limit]
-        if len(totals) == len(above):
-            message = f"it never acts: `deadline` ends the whole exchange after {spelled(max(totals))}"
-            yield _Finding(policy.node, "response", message)
 
 
 def _within(network: object, other: object) -> bool:

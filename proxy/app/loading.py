@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from proxy.app.heap import HEAP
+from proxy.app.writing import being_written
 from proxy.clock import Clock
 from proxy.config.inputs import Inputs
 from proxy.errors import ConfigError
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 _MOST_READINGS = 4
 _BETWEEN_READINGS = 0.05
+_MOST_WAITS = 200
+"""For who is writing, which makes ten seconds between two readings."""
 
 
 async def load_steadily(load: Callable[[], T], inputs: Callable[[], Inputs], clock: Clock) -> T:
@@ -25,16 +28,25 @@ async def load_steadily(load: Callable[[], T], inputs: Callable[[], Inputs], clo
     not wait for it. Raises what `load` raises.
     """
     for _ in range(_MOST_READINGS):
-        loaded, written_meanwhile = await asyncio.to_thread(_load, load, inputs())
+        noted = inputs()
+        loaded, written_meanwhile = await asyncio.to_thread(_load, load, noted)
         if not written_meanwhile:
             break
-        await clock.sleep(_BETWEEN_READINGS)
+        await _written(noted, clock)
     if not isinstance(loaded, ConfigError):
         return loaded
     try:
         raise loaded
     finally:
         del loaded  # or the error and this frame would keep each other
+
+
+async def _written(noted: Inputs, clock: Clock) -> None:
+    """Wait a moment, and while somebody has what has changed open for writing."""
+    for _ in range(_MOST_WAITS):
+        await clock.sleep(_BETWEEN_READINGS)
+        if not await asyncio.to_thread(lambda: being_written(noted.changed_files())):
+            return
 
 
 def _load(load: Callable[[], T], inputs: Inputs) -> tuple[T | ConfigError, bool]:

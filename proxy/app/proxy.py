@@ -78,7 +78,7 @@ class Proxy:
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.started_at = self.clock.now()
+        self.started_at, self._began = self.clock.now(), self.clock.monotonic()
         self.draining = False
         self.decisions = Decisions()
         self._loop = asyncio.get_running_loop()
@@ -268,7 +268,7 @@ class Proxy:
             version=__version__,
             revision=self.configuration.revision,
             live_since=self._live_since,
-            uptime=self.clock.now() - self.started_at,
+            uptime=self.clock.monotonic() - self._began,
             last_reload=self._reloads.last,
             last_change=self._reloads.last_change,
             watching=self.watcher.how if self.watcher else "off",

@@ -53,13 +53,20 @@ class ReloadLog:
             after.short_revision,
             ", as before" if same else "",
             "; its files are fine again" if mended else "",
-            ": " + "; ".join(said) if said else "",
+            _told(said, same=same),
         )
 
 
-def _in_words(before: Configuration, after: Configuration) -> list[str]:
+def _told(said: Sequence[str] | None, *, same: bool) -> str:
+    if said:
+        return ": " + "; ".join(said)
+    return "" if same or said is None else "; no value in it is different"
+
+
+def _in_words(before: Configuration, after: Configuration) -> list[str] | None:
+    """None where that is not known."""
     try:
         return in_words(changes(before, after))
     except Exception:  # noqa: BLE001  # nothing to refuse any more
         _log.exception("bug while comparing two revisions; the new one is live all the same")
-        return []
+        return None

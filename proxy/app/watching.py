@@ -7,7 +7,8 @@ are looked at every now and then, in case an event was missed: often where the k
 not see all changes (network mounts, overlays, a watch that could not be set up), else
 every two seconds. Waiting goes by the monotonic clock; the time of day may jump.
 
-A file that is being written is left alone until nothing has happened to it for a moment.
+A file that is being written is left alone until nobody has it open for writing, as far as
+that can be known, and nothing has happened to it for a moment.
 All of it runs in a thread of its own: a network mount that hangs stops only the watching.
 """
 
@@ -24,6 +25,7 @@ from typing import Literal
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from proxy.app.mounts import all_telling, mounts
+from proxy.app.writing import being_written
 from proxy.config.inputs import Inputs
 
 _log = logging.getLogger("seawall")
@@ -36,7 +38,8 @@ LOOK_OFTEN = 0.25
 """Seconds between looks where it does not."""
 _SETTLED = 0.05
 """Seconds without a change after which a file counts as written."""
-_LONGEST_SETTLING = 10
+_MOST_LOOKS = 200
+"""At files that are being written, which makes ten seconds: somebody may keep one open for ever."""
 _STEP_MS = 50
 _MOST_LINKS = 40  # as Linux has it, path_resolution(7)
 
@@ -104,13 +107,16 @@ class Watcher:
     def _settle(self, inputs: Inputs) -> bool:
         """Wait while files are being written, but not for ever; False where the end came first."""
         before = inputs.now()
-        for _ in range(_LONGEST_SETTLING):
+        for _ in range(_MOST_LOOKS):
             if self._stopping.wait(_SETTLED):
                 return False
             now = inputs.now()
-            if now == before:
-                break
+            if now == before and not being_written(inputs.changed_files()):
+                return True
             before = now
+        message = "policy files: read as they are, although they are still being written"
+        if self._is_new(message):
+            _log.warning("%s", message)
         return True
 
     def _wait(self) -> None:

@@ -20,6 +20,7 @@ from proxy.cli.options import (
     upstream_option,
 )
 from proxy.cli.words import not_enforced, sentences
+from proxy.clock import SystemClock
 from proxy.config.configuration import Configuration
 from proxy.errors import ConfigError, Problem
 
@@ -94,7 +95,7 @@ def _check(path: Path, upstream: str | None, *, allow_literal_secrets: bool, tes
         plan = planned(path, upstream, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
     except ConfigError as error:
         return _Checked(path, None, error.problems)
-    warnings = dict.fromkeys((*plan.configuration.warnings, *advice(plan)))
+    warnings = dict.fromkeys((*plan.configuration.warnings, *advice(plan, SystemClock().now())))
     in_order = sorted(warnings, key=lambda warning: (warning.file, warning.line, warning.column))
     return _Checked(path, plan.configuration, (), in_order)
 

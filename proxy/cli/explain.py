@@ -101,9 +101,10 @@ def explain(
 ) -> None:
     """Say what becomes of a request, or why one was refused.
 
-    With a DECISION_ID (every refusal has one, and so has every line of the access log) it
-    asks a running Seawall: which policy it was, in which line of which file, which number
-    crossed the threshold, and the smallest edit or wait with which it would have passed.
+    With the DECISION_ID of a refusal (it is in the answer and in the access log) it asks a
+    running Seawall: which policy it was, in which line of which file, which number crossed
+    the threshold, and the smallest edit or wait with which it would have passed. Kept are
+    the last thousand that were refused, that failed, or that shadow would have refused.
 
     With --policies and --path it tells which route such a request belongs to and why not
     to another, sends it through the production proxy on a clock and connections of its own,
@@ -114,7 +115,11 @@ def explain(
         if options["target"] is not None:
             raise click.UsageError("a decision has been taken: DECISION_ID and --path exclude each other")
         decision = ask(admin, f"/api/decisions/{quote(decision_id, safe='')}", token_file)
-        click.echo(json.dumps(decision, indent=2) if output == "json" else decision_as_text(decision))
+        if output == "json":
+            click.echo(json.dumps(decision, indent=2))
+        else:
+            live = ask(admin, "/api/revision", token_file)["revision"]
+            click.echo(decision_as_text(decision, live))
         return
     if options["policies"] is None or options["target"] is None:
         raise click.UsageError("expected a DECISION_ID, or --policies and --path")

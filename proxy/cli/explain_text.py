@@ -27,8 +27,10 @@ def request_as_text(found: Mapping[str, Any]) -> str:
     return _printable(lines)
 
 
-def decision_as_text(decision: Mapping[str, Any]) -> str:
-    """A decision of a running Seawall, as its admin API tells it."""
+def decision_as_text(decision: Mapping[str, Any], live: str) -> str:
+    """A decision of a running Seawall, as its admin API tells it, and the revision that is `live` now."""
+    revision = decision.get("revision", "")
+    since = ", replaced since: files and lines are those of then" if revision not in ("", live) else ""
     query = f"?{decision['query']}" if decision.get("query") else ""
     who = decision["client_ip"] or "a unix socket"
     if decision.get("identity"):
@@ -36,7 +38,7 @@ def decision_as_text(decision: Mapping[str, Any]) -> str:
     lines = [
         f"decision {decision['id']}, {decision['time']}, request {decision['request_id']}",
         f"{decision['method']} {decision['path']}{query} from {who}",
-        f"route {decision['route'] or 'none'}, revision {decision.get('revision', '')[:12] or 'unknown'}",
+        f"route {decision['route'] or 'none'}, revision {revision[:12] or 'unknown'}{since}",
         f"answered {decision['status']}{'' if decision.get('complete', True) else ', and broken off'}",
     ]
     lines += [line for verdict in verdicts(decision) for line in ("", *_verdict(verdict))]
@@ -65,7 +67,7 @@ def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_INDENT}numbers     {', '.join(facts)}"
     out = way_out(verdict)
     if out or verdict.get("place"):  # of a policy, and not of the upstream or of the wire
-        yield f"{_INDENT}would pass  {out or 'with no edit or wait that is known'}"
+        yield f"{_INDENT}would pass  {out or 'by no single edit or wait that is known'}"
 
 
 def way_out(verdict: Mapping[str, Any]) -> str:
@@ -173,7 +175,9 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value) or '""'
 
 
 def _printable(lines: Iterable[str]) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from proxy.admin.bodies import Health, Revision, Shadow
+from proxy.admin.bodies import Breaker, Breakers, Health, Revision, Shadow
 from proxy.cli.admin_client import AdminError, admin_option, ask, token_file_option
 from proxy.cli.options import format_option
 from proxy.telemetry.shadow_report import ShadowedPolicy
@@ -30,23 +32,26 @@ def status(admin: str, token_file: Path | None, output: str) -> None:
     """Say how a running Seawall is doing.
 
     Tells the revision that is live and what it changed, whether the files on disk were
-    refused and why, the connections to upstreams, and what policies in shadow would have
-    refused. Exit code 1 where it is not ready, cannot be reached, or goes on with older
-    policies because the files were refused.
+    refused and why, the connections to upstreams, circuit breakers that are not closed, and
+    what policies in shadow would have refused. Exit code 1 where it is not ready, cannot be
+    reached, or goes on with older policies because the files were refused.
     """
     answers = {
         "health": ask(admin, "/healthz", token_file),
         "revision": ask(admin, "/api/revision", token_file),
+        "breakers": ask(admin, "/api/breakers", token_file),
         "shadow": ask(admin, f"/api/shadow?limit={_MOST_POLICIES}&examples=1", token_file),
     }
     health = _as(Health, admin, answers["health"])
     revision = _as(Revision, admin, answers["revision"])
     shadow = _as(Shadow, admin, answers["shadow"])
+    breakers = _as(Breakers, admin, answers["breakers"]).breakers
     healthy = health.status == "ready" and revision.last_reload.ok
     if output == "json":
         click.echo(json.dumps({"healthy": healthy, **answers}, indent=2))
     else:
-        for line in (*_process(health, revision), *_upstreams(health), *_shadow(shadow)):
+        told = (_process(health, revision), _upstreams(health), _breakers(breakers), _shadow(shadow))
+        for line in chain.from_iterable(told):
             click.echo(line)
     sys.exit(0 if healthy else 1)
 
@@ -78,11 +83,32 @@ def _process(health: Health, revision: Revision) -> Iterator[str]:
 
 
 def _upstreams(health: Health) -> Iterator[str]:
-    yield "upstreams"
+    yield "connections to upstreams"
     width = max(map(len, health.upstreams), default=0)
     for name, pool in health.upstreams.items():
         told = ", ".join(f"{value} {key}" for key, value in pool.items()) if isinstance(pool, dict) else pool
         yield f"  {name:<{width}}  {told}"
+
+
+def _breakers(breakers: Sequence[Breaker]) -> Iterator[str]:
+    """Those that let traffic flow are only counted."""
+    if not breakers:
+        return
+    yield "circuit breakers"
+    closed = [each for each in breakers if each.state == "closed" and not each.forced]
+    for each in breakers:
+        if each not in closed:
+            held = ", held so by an operator" if each.forced else _opened(each.numbers)
+            yield f"  {each.name}  {each.state} since {each.since}{held}"
+    if closed:
+        yield f"  {len(closed)} closed"
+
+
+def _opened(numbers: Mapping[str, Any]) -> str:
+    told = [f"{name} {value}" for name, value in numbers.get("opened_by", {}).items()]
+    left = numbers.get("seconds_left")
+    told += [f"tries again in {_span(math.ceil(left))}"] if left else []
+    return "".join(f", {each}" for each in told)
 
 
 def _shadow(shadow: Shadow) -> Iterator[str]:

@@ -49,6 +49,10 @@ class Inputs:
         """Those that are not what they were when they were noted."""
         return tuple(path for path, seen in self._stamps.items() if _stamp(path) != seen)
 
+    def changed_files(self) -> tuple[Path, ...]:
+        """The files among those that are not what they were; of a folder, its policy files."""
+        return tuple(file for path in self.changed() for file in _files(path))
+
     def now(self) -> tuple[Stamp, ...]:
         """What stands there now: two of these are equal where nothing happened in between."""
         return tuple(map(_stamp, self._stamps))
@@ -66,7 +70,7 @@ def _stamp(path: Path) -> Stamp:
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
-            return "folder", *_policy_files(path)
+            return "folder", *_listing(path)
     except OSError as error:
         return "error", error.errno
     if stat.S_ISREG(found.st_mode):
@@ -74,8 +78,20 @@ def _stamp(path: Path) -> Stamp:
     return "other", found.st_rdev
 
 
-def _policy_files(folder: Path) -> Iterator[Hashable]:
+def _listing(folder: Path) -> Iterator[Hashable]:
+    for path in _policy_files(folder):
+        yield path.name, ("folder",) if path.is_dir() else _stamp(path)
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return [file for file in (_policy_files(path) if path.is_dir() else [path]) if file.is_file()]
+    except OSError:  # gone in between, or not for us
+        return []
+
+
+def _policy_files(folder: Path) -> Iterator[Path]:
     """Whatever else is in a folder, such as an editor's backups, is nobody's business."""
     for path in sorted(folder.iterdir()):
         if path.suffix == ".yaml" and not path.name.startswith("."):
-            yield path.name, ("folder",) if path.is_dir() else _stamp(path)
+            yield path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,8 @@ from proxy.config.units import Duration, Share, Size, StatusSet
 
 _SECONDS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+
+_FEW = 3
 
 fields_of = cache(msgspec.structs.fields)
 """Of a schema; kept, since a call costs more than all else here and leaves cycles behind."""
@@ -37,6 +39,13 @@ def about(seconds: float) -> str:
         if seconds * 1000 >= size:
             return f"{seconds * 1000 / size:.4g}{unit}"
     return f"{seconds * 1_000_000:.4g}µs"
+
+
+def listed(names: Sequence[object]) -> str:
+    """`a`, `a and b`, `a, b, c and 4 more`."""
+    left = len(names) - _FEW
+    told = [*map(str, names[:_FEW]), *([f"{left} more"] if left > 0 else [])]
+    return " and ".join([*([", ".join(told[:-1])] if told[1:] else []), *told[-1:]])
 
 
 def _in_units(amount: int, units: tuple[tuple[str, int], ...]) -> str:

@@ -1,15 +1,19 @@
 """Write batches of lines from one thread, so that a slow pipe or a full disk stalls nobody.
 
 What waits is bounded: past `max_pending` bytes a batch is dropped and its lines are
-counted. So are lines that could not be written; an error ends neither thread nor proxy.
+counted. So are lines that could not be written; an error ends neither thread nor proxy, and
+is told in Seawall's log when it comes and when it has gone.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 from queue import SimpleQueue
 from threading import Thread
+
+_log = logging.getLogger("seawall")
 
 
 class BatchWriter:
@@ -66,11 +70,18 @@ class BatchWriter:
                 written += self._write_some(batch, written)
         except OSError as error:
             self._failed_lines += batch.count(b"\n", max(written, int(self._line_is_cut)))
-            self.error = error.strerror or type(error).__name__
+            self._ended(error.strerror or type(error).__name__)
         else:
-            self.error = ""
+            self._ended("")
         if written:
             self._line_is_cut = batch[written - 1] != ord("\n")
+
+    def _ended(self, error: str) -> None:
+        before, self.error = self.error, error
+        if error and error != before:
+            _log.error("access log: lines are being lost: %s", error)
+        elif before and not error:
+            _log.info("access log: lines are written again; %d were lost so far", self.dropped)
 
     def _write_some(self, batch: bytearray, start: int) -> int:
         try:

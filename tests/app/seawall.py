@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import re
 import signal
@@ -14,6 +15,9 @@ from pathlib import Path
 
 PATIENCE = 20.0
 ROOT = Path(__file__).parents[2]
+_LIBC = ctypes.CDLL(None)
+_PR_CAPBSET_DROP = 24
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 
 POLICIES = """\
 version: 1
@@ -60,6 +64,13 @@ class Seawall:
             return await self.process.wait()
 
 
+def ask_for_permission() -> None:
+    """In a process that begins: file modes count for it, also where it is root (capabilities(7))."""
+    if os.geteuid() == 0:
+        for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+            _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
 async def start(
     *arguments: str, source: Path | None = None, module: str = "proxy"
 ) -> asyncio.subprocess.Process:
@@ -76,7 +87,7 @@ async def start(
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, "run", *ports, *arguments,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        cwd=source, env={**os.environ, "PYTHONPATH": str(source or ROOT)},
+        cwd=source, env={**os.environ, "PYTHONPATH": str(source or ROOT)}, preexec_fn=ask_for_permission,
     )  # fmt: skip
 
 

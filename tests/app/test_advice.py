@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from random import Random
 
@@ -25,9 +26,9 @@ def warned(folder: Path, text: str) -> list[str]:
     file.write_text(text, encoding="utf-8")
     clock = FakeClock()
     plan = compile_plan(
-        load(file, PIPELINE_ORDER, env={}), Parts(clock, Random(0), MemoryStore(clock), Shared())
+        load(file, PIPELINE_ORDER, env=os.environ), Parts(clock, Random(0), MemoryStore(clock), Shared())
     )
-    return [f"{each.line}:{each.column}: {each.path}: {each.message}" for each in advice(plan)]
+    return [f"{each.line}:{each.column}: {each.path}: {each.message}" for each in advice(plan, clock.now())]
 
 
 def with_policies(*policies: str) -> str:
@@ -133,7 +134,7 @@ def test_what_is_probably_not_meant_is_told_where_it_stands(tmp_path: Path, text
         ),
         pytest.param(with_policies('cors: {origins: ["http://a.example", "null"]}'), id="no credentials"),
         pytest.param(with_policies("deadline: 10s", "timeout: {response: 9s}"), id="a shorter timeout"),
-        pytest.param(with_policies("deadline: 1s", "timeout: {connect: 1s}"), id="a timeout nobody wrote"),
+        pytest.param(with_policies("deadline: 1s", "timeout: {connect: 500ms}"), id="a timeout nobody wrote"),
         pytest.param(with_policies("timeout: {response: 10s}"), id="no deadline"),
         pytest.param(
             with_policies("deadline: {total: 1s, mode: shadow}", "timeout: {response: 10s}"), id="in shadow"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.app import loading
 from proxy.app.loading import load_steadily
 from proxy.config.inputs import Inputs
 from proxy.errors import ConfigError, Problem
@@ -71,6 +72,30 @@ async def test_what_never_stays_as_it_is_does_not_hold_up_for_ever(tmp_path: Pat
         await load_steadily(disk.refuse, disk.inputs, ImpatientClock())
 
     assert disk.readings < 10
+
+
+async def test_it_is_read_again_only_when_whoever_writes_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, asked = Disk(tmp_path, times=1), []
+
+    def being_written(files: tuple[Path, ...]) -> bool:
+        asked.append((files, disk.readings))
+        return len(asked) < 5
+
+    monkeypatch.setattr(loading, "being_written", being_written)
+    await load_steadily(disk.load, disk.inputs, ImpatientClock())
+
+    assert [((disk.first, disk.second), 1)] * 5 == asked
+
+
+async def test_who_never_is_done_does_not_hold_up_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(tmp_path, times=1)
+    monkeypatch.setattr(loading, "being_written", lambda _: True)
+
+    assert "11" == await load_steadily(disk.load, disk.inputs, ImpatientClock())
 
 
 async def test_nothing_is_collected_while_loading_and_all_is_as_before_afterwards(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 import trustme
 
-from proxy.clock import SystemClock
 from proxy.config.nodes import Node
+from proxy.testing import FakeClock
 from tests.app.served import Served, served
 from tests.app.trial import Files, routes
 from tests.wire.harness import Echo, Peer, RawUpstream, until
@@ -197,21 +197,12 @@ async def test_whom_to_believe_moves_with_the_file(files: Files, upstream: RawUp
     assert "mine" == after
 
 
-class SettableClock(SystemClock):
-    """The time of day is what a test says."""
-
-    at = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-
 async def test_what_is_live_since_when_is_told(files: Files, upstream: RawUpstream) -> None:
-    clock = SettableClock()
+    clock = FakeClock(1000.0)
     async with served(files, upstream, clock=clock) as running:
         told = []
-        for at, edit in ((1010.0, False), (1020.0, True)):
-            clock.at = at
+        for edit in (False, True):
+            await clock.advance(10.0)
             if edit:
                 running.edit("Revision: one", "Revision: two")
             await running.proxy.reload()

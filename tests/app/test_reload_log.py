@@ -47,6 +47,18 @@ def test_what_changed_is_said_in_words(log: ReloadLog, make: Make, caplog: pytes
     assert (("shop: deadline.total 30s → 10s",), True, 5.0) == (log.last_change, log.last.ok, log.last.at)
 
 
+def test_a_new_revision_that_is_only_written_otherwise_is_told_as_such(
+    log: ReloadLog, files: Files, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = make(shop="{deadline: 60s}")
+    files.write(UPSTREAM + routes(shop="{deadline: 1m}") + "# that is the same\n")
+    after = load(files.folder, PIPELINE_ORDER, env={})
+
+    log.accepted(before, after, 5.0, watched=True)
+
+    assert [f"revision {after.short_revision} is live; no value in it is different"] == caplog.messages
+
+
 def test_of_very_many_changes_the_first_are_told(log: ReloadLog, make: Make) -> None:
     before = make(**{f"r{number}": "{deadline: 60s}" for number in range(50)})
     after = make(**{f"r{number}": f"{{deadline: {number + 1}s}}" for number in range(50)})

@@ -14,6 +14,7 @@ from proxy.app import watching
 from proxy.app.process import _watcher
 from tests.app.served import Served, served
 from tests.app.test_watching import kubelet_volume
+from tests.app.test_writing import leases_work
 from tests.app.trial import Files
 from tests.wire.harness import Peer, RawUpstream, until
 
@@ -84,6 +85,7 @@ async def call(running: Served, seen: Seen, done: asyncio.Event) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Edits follow each other faster than people type."""
     monkeypatch.setattr(watching, "_SETTLED", 0.001)
+    monkeypatch.setattr(watching, "_MOST_LOOKS", 5000)
     monkeypatch.setattr(watching, "_STEP_MS", 1)
     monkeypatch.setattr(watching, "LOOK_OFTEN", 0.01)
 
@@ -118,6 +120,35 @@ async def test_hundreds_of_edits_under_load_drop_nothing_and_forget_nothing(
     # Every request was counted, by a state that no reload has made anew.
     assert len(seen.counts) == max(seen.counts)
     assert upstream.connections <= CALLERS
+
+
+@pytest.mark.skipif(not leases_work(), reason="this file system does not tell who writes")
+@pytest.mark.usefixtures("built", "impatient")
+async def test_a_file_whose_first_half_would_do_is_not_taken_before_the_second_is_there(
+    files: Files, upstream: RawUpstream
+) -> None:
+    seen, done = Seen(), asyncio.Event()
+    save(files, upstream, 0)
+    async with served(files) as running:
+        await running.proxy.reload()
+        watcher = _watcher(running.proxy)
+        watcher.start()
+        calling = asyncio.create_task(call(running, seen, done))
+        whole = ROUTES.format(number=1)
+        half = whole[: whole.index("  - name")] + "  - {name: other, match: {path: /other}}\n"
+        try:
+            with (files.folder / "..data" / "b.yaml").open("w") as file:
+                file.write(half)
+                file.flush()
+                await asyncio.sleep(0.5)
+                file.write(whole[whole.index("  - name") :])
+            await until(lambda: seen.newest == 1 or calling.done())
+        finally:
+            done.set()
+            await asyncio.to_thread(watcher.stop, 5.0)
+            await calling
+
+    assert ({200: len(seen.counts)}, len(seen.counts)) == (seen.statuses, max(seen.counts))
 
 
 BROKEN = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -79,17 +80,105 @@ async def test_off_waits_to_be_asked(policies: Path) -> None:
     assert ("off", True) == (told["watching"], told["last_reload"]["ok"])
 
 
-async def test_a_file_that_may_not_be_read_any_more_is_told_of(policies: Path) -> None:
-    async with seawall(policies) as running:
-        policies.chmod(0)
-        if os.access(policies, os.R_OK):
-            pytest.skip("this user may read everything")
-        await running.said("Permission denied")
-        answer = await get(running.data)
-        policies.chmod(0o600)
-        await running.said("as before; its files are fine again")
+class Damage(NamedTuple):
+    """What happens to `policies`, the folder, or to the file `a.yaml` in it."""
 
-    assert 200 == answer.status_code
+    do: Callable[[Path], object]
+    says: str
+    undo: Callable[[Path], object]
+
+
+def half(folder: Path) -> None:
+    text = (folder / "a.yaml").read_text()
+    (folder / "a.yaml").write_text(text[: text.index("X-Revision")])
+
+
+def to_a_file(folder: Path) -> None:
+    folder.rename(folder.with_name("aside"))
+    folder.write_text("no folder")
+
+
+def back_to_a_folder(folder: Path) -> None:
+    folder.unlink()
+    folder.with_name("aside").rename(folder)
+
+
+def mend(folder: Path) -> None:
+    (folder / "a.yaml").unlink(missing_ok=True)
+    (folder / "a.yaml").write_text((folder / "kept").read_text())
+
+
+DAMAGES = [
+    pytest.param(Damage(half, "this is not YAML", mend), id="half a file"),
+    pytest.param(Damage(lambda folder: (folder / "a.yaml").unlink(), "no policy file", mend), id="no file"),
+    pytest.param(
+        Damage(
+            lambda folder: (folder / "a.yaml").chmod(0),
+            "Permission denied",
+            lambda folder: (folder / "a.yaml").chmod(0o600),
+        ),
+        id="a file that may not be read",
+    ),
+    pytest.param(
+        Damage(lambda folder: folder.chmod(0), "Permission denied", lambda folder: folder.chmod(0o700)),
+        id="a folder that may not be entered",
+    ),
+    pytest.param(
+        Damage(
+            lambda folder: folder.rename(folder.with_name("aside")),
+            "No such file",
+            lambda folder: folder.with_name("aside").rename(folder),
+        ),
+        id="no folder",
+    ),
+    pytest.param(Damage(to_a_file, "a mapping", back_to_a_folder), id="a file in place of the folder"),
+    pytest.param(
+        Damage(
+            lambda folder: os.mkfifo(folder / "b.yaml"),
+            "regular",
+            lambda folder: (folder / "b.yaml").unlink(),
+        ),
+        id="a pipe that nobody writes to",
+    ),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_whatever_happens_on_disk_the_last_good_revision_serves_and_four_places_say_so(
+    policies: Path, tmp_path: Path, damage: Damage
+) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(policies.read_text())
+    (folder / "kept").write_text(policies.read_text())
+    async with seawall(folder) as running:
+        damage.do(folder)
+        try:
+            logged = await running.said(damage.says)
+            answer, metrics = await get(running.data), await get(running.status, "/metrics")
+            health, ready = await get(running.admin, "/healthz"), await get(running.status, "/readyz")
+            status = await status_of(running.admin)
+        finally:
+            damage.undo(folder)
+        await running.said("as before; its files are fine again")
+        mended = await get(running.status, "/metrics"), await status_of(running.admin)
+
+    assert ((200, "one"), 200) == ((answer.status_code, answer.headers["X-Revision"]), ready.status_code)
+    assert "seawall_config_last_reload_success 0.0" in metrics.text
+    assert damage.says in health.json()["last_reload"]["problems"][0]
+    assert (1, True, True) == (status[0], "REFUSED" in status[1], logged.string.strip() in status[1])
+    assert "seawall_config_last_reload_success 1.0" in mended[0].text
+    assert 0 == mended[1][0]
+
+
+async def status_of(admin: int) -> tuple[int | None, str]:
+    """Exit code and words of `seawall status`."""
+    asking = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "proxy", "status", "--admin", f"127.0.0.1:{admin}",
+        stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    said, _ = await asking.communicate()
+    return asking.returncode, said.decode()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk to write to")

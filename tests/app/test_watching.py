@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from threading import Event
 
 import pytest
@@ -15,6 +15,7 @@ from proxy.app import watching
 from proxy.app.watching import Mode, Watcher, folders_on_the_way
 from proxy.config.inputs import Inputs
 from tests.app.seawall import PATIENCE
+from tests.app.test_writing import leases_work
 
 NEVER = 1000.0
 
@@ -263,6 +264,35 @@ def test_a_file_that_is_being_written_is_left_alone(mode: Mode, changes: int, le
         assert reloaded.wait(PATIENCE)
 
     assert left == (inputs.left <= 0)
+
+
+@pytest.mark.skipif(not leases_work(), reason="this file system does not tell who writes")
+def test_half_a_file_is_left_alone_while_its_writer_takes_a_break(folder: Path, mode: Mode) -> None:
+    loader = Loader(folder)
+    with watched(loader, mode):
+        with (folder / "a.yaml").open("w") as file:
+            file.write("half")
+            file.flush()
+            with pytest.raises(Empty):  # many times as long as it takes to see and read it
+                loader.loaded.get(timeout=0.5)
+            file.write(" and half")
+
+        assert {"a.yaml": "half and half"} == loader.seen()
+    assert loader.loaded.empty()
+
+
+@pytest.mark.skipif(not leases_work(), reason="this file system does not tell who writes")
+def test_a_file_that_stays_open_for_writing_is_read_in_the_end_and_told_of(
+    folder: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watching, "_MOST_LOOKS", 5)
+    loader = Loader(folder)
+    with watched(loader, mode), (folder / "a.yaml").open("w") as file:
+        file.write("one for ever")
+        file.flush()
+
+        assert {"a.yaml": "one for ever"} == loader.seen()
+    assert 1 == caplog.text.count("although they are still being written")
 
 
 def test_off_watches_nothing(folder: Path) -> None:

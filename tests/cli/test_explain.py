@@ -127,6 +127,9 @@ async def test_a_decision_of_a_running_seawall_is_told_by_its_id(
         text = await asyncio.to_thread(invoke, refused["decision_id"], *admin)
         programs = await asyncio.to_thread(invoke, refused["decision_id"], *admin, "--format", "json")
         unknown = await asyncio.to_thread(invoke, "d/1", *admin)
+        (tmp_path / shop).write_text(f"# moved down by a line\n{SHOP}")
+        await running.said("no value in it is different")
+        later = await asyncio.to_thread(invoke, refused["decision_id"], *admin)
 
     told = text.stdout.splitlines()
     decision = json.loads(programs.stdout)
@@ -145,4 +148,6 @@ async def test_a_decision_of_a_running_seawall_is_told_by_its_id(
     ] == told[:10]
     assert ["size_limit/order", "refused", place] == told[-1].split()
     assert (1, 1) == (unknown.exit_code, unknown.stderr.count("\n"))
-    assert "answered 404: admin.decision: No such decision" in unknown.stderr
+    assert "answered 404: admin.decision: Not kept: that exchange passed, or is older" in unknown.stderr
+    replaced = f"{told[2]}, replaced since: files and lines are those of then"
+    assert [*told[:2], replaced, *told[3:]] == later.stdout.splitlines()

@@ -32,7 +32,7 @@ def test_nothing_that_a_client_sent_drives_the_terminal() -> None:
     decision = {
         **VERDICT, "id": "d", "time": "t", "request_id": "r", "client_ip": "", "route": "", "status": 429,
         "complete": False, "method": "GET", "path": "/\x1b[2J\r\nrefused: nothing", "identity": "a\u2028b",
-        "place": "a.yaml:1", "cause": "x\ty", "facts": {"used": 0.25},
+        "place": "a.yaml:1", "cause": "x\ty", "facts": {"used": 0.25, "trusted": False, "origin": ""},
     }  # fmt: skip
 
     assert [
@@ -44,9 +44,9 @@ def test_nothing_that_a_client_sent_drives_the_terminal() -> None:
         "refused: rate_limit.exceeded",
         "  by          rate_limit/a  a.yaml:1",
         "  because     x�y",
-        "  numbers     used 0.25",
-        "  would pass  with no edit or wait that is known",
-    ] == decision_as_text(decision).split("\n")
+        '  numbers     used 0.25, trusted no, origin ""',
+        "  would pass  by no single edit or wait that is known",
+    ] == decision_as_text(decision, "").split("\n")
 
 
 ROUTED = {
@@ -196,7 +196,7 @@ def test_a_decision_in_shadow_tells_what_shadow_would_have_refused_and_the_stage
         "",
         "policies, in the order in which it met them:",
         "  rate_limit/a  would have refused  shadow  a.yaml:1",
-    ] == decision_as_text(decision).split("\n")[1:]
+    ] == decision_as_text(decision, "0123456789abcdef").split("\n")[1:]
 
 
 def test_a_refusal_of_nobody_s_policy_has_no_way_out() -> None:

@@ -16,6 +16,7 @@ from proxy.admin.api import admin_app
 from proxy.admin.running import LastReload
 from proxy.admin.site import serve
 from proxy.cli import main
+from proxy.policy import Switched
 from tests.admin.conftest import FakeRunning
 from tests.telemetry.shadowed import AT, follow, would_be_refused
 
@@ -66,8 +67,10 @@ async def test_a_healthy_one_tells_what_is_live_and_what_changed(admin: str) -> 
         "  watching     looking every 2 s",
         "  in flight    3",
         "  access log   lines are being lost: Broken pipe",
-        "upstreams",
+        "connections to upstreams",
         "  app  2 open, 1 idle",
+        "circuit breakers",
+        "  app  open since 2023-11-14T22:13:20.000Z, failures 5",
     ] == result.stdout.splitlines()
 
 
@@ -94,6 +97,30 @@ async def test_one_that_is_not_ready_says_why_and_fails(running: FakeRunning, ad
         result.exit_code,
         result.stdout.splitlines()[0],
     )
+
+
+async def test_circuit_breakers_that_are_not_closed_are_told_and_the_others_counted(
+    running: FakeRunning, admin: str
+) -> None:
+    opened = {"opened_by": {"failures": 5, "threshold": 5}, "seconds_left": 12.3}
+    running.breakers = {
+        "app": Switched("open", 1_700_000_000.0, forced=False, numbers=opened),
+        "mail": Switched("half-open", 1_700_000_001.0, forced=False, numbers={}),
+        "shop": Switched("closed", 1_700_000_002.0, forced=True, numbers={"seconds_left": None}),
+        "a": Switched("closed", 1_700_000_003.0, forced=False, numbers={}),
+        "b": Switched("closed", 1_700_000_003.0, forced=False, numbers={}),
+    }
+
+    result = await status("--admin", admin)
+
+    lines = result.stdout.splitlines()
+    assert 0 == result.exit_code
+    assert [
+        "  app  open since 2023-11-14T22:13:20.000Z, failures 5, threshold 5, tries again in 13 s",
+        "  mail  half-open since 2023-11-14T22:13:21.000Z",
+        "  shop  closed since 2023-11-14T22:13:22.000Z, held so by an operator",
+        "  2 closed",
+    ] == lines[lines.index("circuit breakers") + 1 :]
 
 
 async def test_what_shadow_would_have_refused_is_summed_up(running: FakeRunning, admin: str) -> None:
@@ -213,4 +240,4 @@ async def test_the_token_is_shown_where_one_is_given(port: Serve, tmp_path: Path
 
     result = await status(SEAWALL_ADMIN=await port(served), SEAWALL_ADMIN_TOKEN_FILE=str(tmp_path / "token"))
 
-    assert (0, [f"Bearer {TOKEN}"] * 3) == (result.exit_code, shown)
+    assert (0, [f"Bearer {TOKEN}"] * 4) == (result.exit_code, shown)

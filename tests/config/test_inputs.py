@@ -142,3 +142,16 @@ def test_all_that_is_read_is_noted(folder: Path, read: Callable[[Path, int], byt
     read(folder / "other" / "a.yaml", 10)
 
     assert (folder / "a.yaml", folder / "missing") == inputs.paths
+
+
+def test_of_what_has_changed_the_files_can_be_asked_for(folder: Path) -> None:
+    inputs = Inputs(folder / "a.yaml", folder / "other", folder / "gone.yaml", folder)
+    (folder / "other" / "b.yaml").write_text("three")
+    (folder / "other" / "notes.txt").write_text("four")
+    (folder / "other" / "c.yaml").mkdir()
+    before = {folder / "other" / "a.yaml", folder / "other" / "b.yaml"}
+    assert before == set(inputs.changed_files())
+
+    rewrite(folder / "a.yaml")
+
+    assert {*before, folder / "a.yaml"} == set(inputs.changed_files())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.config.model import PoolConfig
 from proxy.config.secrets import Secret
-from proxy.config.spelling import about, spelled
+from proxy.config.spelling import about, listed, spelled
 from proxy.config.units import Duration, HeaderName, Share, Size, StatusSet
 
 
@@ -62,3 +62,16 @@ def test_what_is_spelled_is_read_as_the_same(amount: int) -> None:
 )
 def test_a_time_for_people_has_four_digits(seconds: float, text: str) -> None:
     assert text == about(seconds)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a",), "a"),
+        (("a", "b"), "a and b"),
+        (("a", "b", "c"), "a, b and c"),
+        (tuple("abcdefg"), "a, b, c and 4 more"),
+    ],
+)
+def test_names_are_listed_and_of_many_the_first(names: tuple[str, ...], told: str) -> None:
+    assert told == listed(names)

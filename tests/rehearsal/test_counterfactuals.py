@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from proxy.config.loader import load
 from proxy.policies import PIPELINE_ORDER
-from proxy.rehearsal import START, Rehearsal, Rehearsed, Request
+from proxy.rehearsal import START, Answer, Rehearsal, Rehearsed, Request
 from proxy.telemetry.decisions import Edit
 
 SECRET = "correct-horse-battery-staple"
@@ -157,6 +157,15 @@ CASES = [
         Refused("rate_limit", {"limit": "7/s", "burst": 5, "cost": 3}, [Request()] * 2, "burst"),
         id="requests that cost several tokens",
     ),
+    pytest.param(
+        Refused(
+            "rate_limit",
+            {"limit": "7/s", "key": ["header:X-Tenant"], "on_missing_key": "refuse"},
+            [Request()],
+            "on_missing_key",
+        ),
+        id="a request that does not say whose it is",
+    ),
 ]
 
 
@@ -274,6 +283,26 @@ def test_after_a_penalty_the_wait_is_still_the_one_that_is_named(tmp_path: Path)
     ]
 
 
+def test_a_breaker_that_is_open_lets_a_call_through_after_the_wait_that_is_named_and_not_before(
+    tmp_path: Path,
+) -> None:
+    waited = {}
+    for short in (0.0, 0.001):
+        policy = {"trip": {"consecutive_failures": 2}, "open_for": "30s"}
+        with Trial(tmp_path, "circuit_breaker").rehearsal(policy) as rehearsal:
+            rehearsal.script([Answer(503), Answer(503), Answer()])
+            for _ in range(2):
+                rehearsal.send(Request())
+            rehearsal.wait(7.25)
+            refused = rehearsal.send(Request()).decision
+            assert refused is not None
+            assert refused.retry_after is not None
+            rehearsal.wait(refused.retry_after - short)
+            waited[short] = refused.retry_after, rehearsal.send(Request()).reason
+
+    assert {0.0: (22.75, ""), 0.001: (22.75, "circuit_breaker.open")} == waited
+
+
 NOT_ONE_EDIT = [
     pytest.param(
         "size_limit",
@@ -282,6 +311,12 @@ NOT_ONE_EDIT = [
         id="a chunked body, whose length is not known",
     ),
     pytest.param("size_limit", {"content_types": ["text/*"]}, post(b"a=b")[0], id="a body that says no type"),
+    pytest.param(
+        "json_schema",
+        {"schema": {"type": "object"}},
+        post(b"[]", JSON)[0],
+        id="a body that a schema describes otherwise",
+    ),
     pytest.param(
         "size_limit",
         {"content_types": ["text/*"]},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,30 @@ def test_a_full_disk_costs_the_lines_and_nothing_else() -> None:
         writer.close(SOON)
 
     assert (7, "No space left on device") == (writer.dropped, writer.error)
+
+
+def test_an_error_is_told_when_it_comes_and_when_it_has_gone_and_not_for_each_batch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    outcomes = iter([OSError(28, "No space left on device")] * 3 + [None, OSError(5, "I/O error")])
+
+    def write(_: int, rest: memoryview) -> int:
+        if (error := next(outcomes)) is not None:
+            raise error
+        return len(rest)
+
+    monkeypatch.setattr(os, "write", write)
+    writer = BatchWriter(1)
+    for _ in range(5):
+        writer.put(lines(2))
+    writer.close(SOON)
+
+    assert [
+        "access log: lines are being lost: No space left on device",
+        "access log: lines are written again; 6 were lost so far",
+        "access log: lines are being lost: I/O error",
+    ] == caplog.messages
 
 
 def test_lines_after_it_closed_are_counted_as_dropped(tmp_path: Path) -> None:

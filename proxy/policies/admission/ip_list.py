@@ -26,7 +26,7 @@ of their prefixes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Annotated
@@ -34,6 +34,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
+from proxy.config.spelling import listed
 from proxy.config.units import Network
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange
@@ -63,6 +64,13 @@ class IpListConfig(PolicyConfig, frozen=True, kw_only=True):
         """A list without an entry is a mistake."""
         if not self.allow and not self.deny:
             yield "", "nobody is listed; expected a network under `allow` or `deny`"
+
+    def in_words(self) -> Sequence[str]:
+        """Who may come in."""
+        if not self.allow:
+            return (f"everybody may come in but {listed(self.deny)}",)
+        but = f" but {listed(self.deny)}" if self.deny else ""
+        return (f"{listed(self.allow)} may come in{but}", "nobody else")
 
 
 class IpList:

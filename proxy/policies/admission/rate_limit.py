@@ -254,7 +254,8 @@ class _Limit:
             if address is not None:
                 return _BY_ADDRESS + address
         facts = {"key": shown(self._facts, exchange, ipv6_prefix=self._prefix)}
-        raise Rejection(*KEY_MISSING, facts=facts, policy=self._name)
+        change = Change("on_missing_key", "allow", "set")
+        raise Rejection(*KEY_MISSING, facts=facts, change=change, policy=self._name)
 
 
 class _Together:

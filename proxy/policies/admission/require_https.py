@@ -29,7 +29,7 @@ in Host); bytes that don't belong into a header; clients that claim to have come
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -68,6 +68,12 @@ class RequireHttpsConfig(PolicyConfig, frozen=True, kw_only=True):
         """A port is for those who are sent there."""
         if self.action == "refuse" and self.port != _HTTPS:
             yield "port", "nobody is sent there; expected it with `action: redirect` only"
+
+    def in_words(self) -> Sequence[str]:
+        """What becomes of plain http."""
+        if self.action == "refuse":
+            return ("http is refused",)
+        return ("GET and HEAD by http are sent to https", "all else by http is refused")
 
 
 class RequireHttps:

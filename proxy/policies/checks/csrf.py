@@ -37,11 +37,13 @@ origins in one request, origins that only begin or end like one on the list, oth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
+from proxy.config.spelling import listed
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Request
 from proxy.policies.origins import PageOrigin, without_default_port
@@ -69,6 +71,12 @@ class CsrfConfig(PolicyConfig, frozen=True, kw_only=True):
         Literal["allow", "refuse"],
         Meta(description="Requests with neither `Origin` nor `Sec-Fetch-Site`: no browser's of today."),
     ] = "allow"
+
+    def in_words(self) -> Sequence[str]:
+        """Whose pages may change something."""
+        pages = f"pages of this service{f' and of {listed(self.origins)}' if self.origins else ''}"
+        missing = "are refused" if self.on_missing == "refuse" else "pass"
+        return (f"only {pages} may change something", f"requests that name no page {missing}")
 
 
 class Csrf:

@@ -33,7 +33,7 @@ and list entries, are not looked at, and others have their turn in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -42,6 +42,7 @@ from msgspec import Meta
 from proxy.algorithms.strict_json import NotStrict, Structure, at
 from proxy.config.rehearsals import JsonPointer
 from proxy.config.schema import PolicyConfig
+from proxy.config.spelling import listed
 from proxy.config.units import HeaderName
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange
@@ -80,6 +81,11 @@ class EventFilterConfig(PolicyConfig, frozen=True, kw_only=True):
             yield "", "nothing says where the event's name stands; expected `header` or `field`"
         if self.header is not None and self.field is not None:
             yield "field", "an event's name stands in one place; expected `header` or `field`"
+
+    def in_words(self) -> Sequence[str]:
+        """Which events go through, and what becomes of others."""
+        others = "others are answered with 200 here" if self.on_other == "ack" else "others are refused"
+        return (f"only {listed(self.allow)} by {self.header or self.field} go through", others)
 
 
 class EventFilter:

@@ -197,3 +197,20 @@ async def test_a_refusal_names_the_edit_that_admits_and_whose_it_is(
 
     assert asked.refusal is not None
     assert (change, "test") == (str(asked.refusal.change), asked.refusal.policy)
+
+
+@pytest.mark.parametrize(
+    ("lists", "words"),
+    [
+        ({"allow": ["10.0.0.0/8"]}, ("10.0.0.0/8 may come in", "nobody else")),
+        ({"deny": ["10.6.6.0/24"]}, ("everybody may come in but 10.6.6.0/24",)),
+        (
+            {"allow": ["10.0.0.0/8", "192.0.2.1"], "deny": ["10.6.6.0/24"]},
+            ("10.0.0.0/8 and 192.0.2.1 may come in but 10.6.6.0/24", "nobody else"),
+        ),
+    ],
+)
+def test_it_says_in_words_who_may_come_in(lists: dict[str, list[str]], words: tuple[str, ...]) -> None:
+    config = IpListConfig(**{name: tuple(map(Network.parse, networks)) for name, networks in lists.items()})
+
+    assert words == config.in_words()

@@ -178,3 +178,10 @@ TRIAL = dedent("""\
           - {request: {path: /api/a}, expect: {status: 403, reason: require_https.refused}}
           - {request: {path: /shadow/a}, expect: {status: 200, shadow: require_https.redirected}}
     """)
+
+
+def test_it_says_in_words_what_becomes_of_http() -> None:
+    refused, sent = RequireHttpsConfig(action="refuse"), RequireHttpsConfig()
+
+    assert ("http is refused",) == refused.in_words()
+    assert ("GET and HEAD by http are sent to https", "all else by http is refused") == sent.in_words()

@@ -185,3 +185,15 @@ async def test_in_shadow_other_pages_pass_and_are_reported() -> None:
 )
 def test_what_cannot_be_meant_is_refused_at_load(policy: str, expected: list[str], tmp_path: Path) -> None:
     assert expected == problems(f"csrf: {policy}", tmp_path)
+
+
+def test_it_says_in_words_whose_pages_may_change_something() -> None:
+    own = CsrfConfig(on_missing="refuse")
+    others = CsrfConfig(origins=(PageOrigin("https://app.example"),))
+
+    told = ("only pages of this service may change something", "requests that name no page are refused")
+    assert told == own.in_words()
+    assert (
+        "only pages of this service and of https://app.example may change something",
+        "requests that name no page pass",
+    ) == others.in_words()

@@ -183,3 +183,12 @@ async def test_in_shadow_no_body_is_read() -> None:
 )
 def test_what_cannot_be_meant_is_refused_at_load(policy: str, expected: list[str], tmp_path: Path) -> None:
     assert expected == problems(f"event_filter: {policy}", tmp_path)
+
+
+def test_it_says_in_words_which_events_go_through() -> None:
+    acked = EventFilterConfig(header=HeaderName("X-Event"), allow=("push", "ping"), on_other="ack")
+    refused = EventFilterConfig(field=JsonPointer("/type"), allow=("push",))
+
+    told = ("only push and ping by X-Event go through", "others are answered with 200 here")
+    assert told == acked.in_words()
+    assert ("only push by /type go through", "others are refused") == refused.in_words()
