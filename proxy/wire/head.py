@@ -167,18 +167,21 @@ def response_head(raw: bytes, specials: Specials, dropped: frozenset[bytes]) -> 
         kept,
         fields.lower if kept is fields.lines else kept.lower(),
         line[7:8] == b"1",
-        fields.closes(modern=line[7:8] == b"1") or not _ends(status, fields),
+        fields.closes(modern=line[7:8] == b"1") or not _ends(status, fields.special),
         {},
     )
 
 
-def _ends(status: int, fields: Fields) -> bool:
+def _ends(status: int, special: dict[bytes, bytes]) -> bool:
     """A response's end can be told without that of its connection.
 
-    Also of a HEAD that is not framed: who says nothing of the length may send it, and mostly closes.
+    Not that of a HEAD that is not framed: who says nothing of the length may send it, and mostly closes.
+    Nor that of a 204 which speaks of a body: who may not send one and says so may send it all the same,
+    and what comes late would be taken for the answer to the next request, which may be another client's.
     """
-    special = fields.special
-    bodiless = status in (204, 304) or status < 200
+    if status == 204:
+        return special.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in special
+    bodiless = status == 304 or status < 200
     return bodiless or b"content-length" in special or b"transfer-encoding" in special
 
 
