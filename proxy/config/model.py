@@ -32,7 +32,8 @@ class PoolConfig(Schema, frozen=True, kw_only=True):
         int, Meta(ge=1, le=65535, description="Open at once; further requests wait for one.")
     ] = 100
     idle_timeout: Annotated[
-        Duration, Meta(gt=0, description="An unused connection is closed after this.")
+        Duration,
+        Meta(description="An unused connection is closed after this; with 0s, each request has its own."),
     ] = Duration(30)
     wait: Annotated[
         Duration, Meta(description="How long a request waits for a connection before its 503.")

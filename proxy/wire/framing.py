@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from proxy.headers import Field
+from proxy.headers import FORWARDED, Field
+from proxy.wire.parser import AS_CGI
 
 
 class FramingError(Exception):
@@ -185,7 +186,6 @@ def last_chunk(trailers: tuple[Field, ...], dropped: frozenset[bytes] = frozense
     lines = [
         b"%b: %b\r\n" % field
         for field in trailers
-        if not (name := field[0].lower().replace(b"_", b"-")).startswith(b"x-forwarded-")
-        and name not in forbidden
+        if not (name := field[0].lower().translate(AS_CGI)).startswith(FORWARDED) and name not in forbidden
     ]
     return b"0\r\n%b\r\n" % b"".join(lines)

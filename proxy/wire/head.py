@@ -13,7 +13,7 @@ from proxy.errors import Rejection
 from proxy.headers import ANY_FORWARDED, FORWARDED, Cuts, without, without_these
 from proxy.problem import TITLES
 from proxy.wire.framing import ChunkedDecoder, CloseDecoder, Decoder, FramingError, LengthDecoder
-from proxy.wire.parser import Fields, RequestLine, Specials, parse_fields, parse_status_line
+from proxy.wire.parser import AS_CGI, Fields, RequestLine, Specials, parse_fields, parse_status_line
 from proxy.wire.target import host_of
 
 HOP_BY_HOP = frozenset(
@@ -75,7 +75,7 @@ def believed(
     if not dropped.isdisjoint(special):
         kept = without(kept, fields.lower, dropped)
     named = named_by(fields.connection)
-    if b"_" in fields.lower:
+    if fields.odd:
         named |= colliding(fields.lower, guarded)
     if named:
         kept = without_these(kept, named)
@@ -167,18 +167,21 @@ def response_head(raw: bytes, specials: Specials, dropped: frozenset[bytes]) -> 
         kept,
         fields.lower if kept is fields.lines else kept.lower(),
         line[7:8] == b"1",
-        fields.closes(modern=line[7:8] == b"1") or not _ends(status, fields),
+        fields.closes(modern=line[7:8] == b"1") or not _ends(status, fields.special),
         {},
     )
 
 
-def _ends(status: int, fields: Fields) -> bool:
+def _ends(status: int, special: dict[bytes, bytes]) -> bool:
     """A response's end can be told without that of its connection.
 
-    Also of a HEAD that is not framed: who says nothing of the length may send it, and mostly closes.
+    Not that of a HEAD that is not framed: who says nothing of the length may send it, and mostly closes.
+    Nor that of a 204 which speaks of a body: who may not send one and says so may send it all the same,
+    and what comes late would be taken for the answer to the next request, which may be another client's.
     """
-    special = fields.special
-    bodiless = status in (204, 304) or status < 200
+    if status == 204:
+        return special.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in special
+    bodiless = status == 304 or status < 200
     return bodiless or b"content-length" in special or b"transfer-encoding" in special
 
 
@@ -223,22 +226,22 @@ def named_by(connection: frozenset[bytes]) -> frozenset[bytes]:
     return _NOTHING if connection <= _ORDINARY_CONNECTION else connection - _KEPT - _ORDINARY_CONNECTION
 
 
-_UNDERSCORES = re.compile(rb"\n([^:\r]*_[^:\r]*):")
+_ODD_NAMES = re.compile(rb"\n([0-9a-z\-]*+[^0-9a-z\-:\r][^:\r]*):")
 
 
 def colliding(lower: bytes, guarded: frozenset[bytes]) -> frozenset[bytes]:
-    """Names with underscores that a CGI or WSGI application could not tell from guarded ones.
+    """Names that a CGI or WSGI application could not tell from guarded ones, such as `x_real.ip`.
 
     `lower` are a head's lines in lower case.
     """
-    names = _UNDERSCORES.findall(lower)
-    if not names:  # as in most requests, whose underscores stand in cookies
+    names = _ODD_NAMES.findall(lower)
+    if not names:
         return _NOTHING
     guarded |= _KEPT
     return frozenset(
         name
         for name in names
-        if (folded := name.replace(b"_", b"-")) in guarded or folded.startswith(FORWARDED)
+        if (folded := name.translate(AS_CGI)) in guarded or folded.startswith(FORWARDED)
     )
 
 

@@ -145,9 +145,18 @@ def open_exchange(
         request.secure = True
     carrier = _carrier(client, line, fields, request, route, decoder)
     carrier.exchange.params = params
-    if refusal is not None and refusal.reason.startswith("request.") and refusal.reason != "request.path":
-        carrier.close = True  # what follows on this connection can't be told apart any more
+    if refusal is not None and _is_last(method, refusal):
+        carrier.close = True
     return carrier, refusal
+
+
+def _is_last(method: str, refusal: Rejection) -> bool:
+    """What follows on this connection can't be told apart any more.
+
+    Nor behind CONNECT, where a client that does not wait for the answer sends what is meant for the
+    tunnel: somebody else's bytes, maybe, that would be taken for requests.
+    """
+    return method == "CONNECT" or (refusal.reason.startswith("request.") and refusal.reason != "request.path")
 
 
 def open_failed(client: ClientConnection) -> Carrier:

@@ -6,8 +6,8 @@ could read in another way. No folded lines, no bare CR or LF, no control charact
 space before a colon. The lines of the fields then stay as they are, in one piece; those
 that frame the message, belong to this connection, or may not be believed are `special`.
 
-A head whose fields have odd but legal white space around their values is spelled anew first,
-so that everything behind this module knows one spelling: `Name: value`, CRLF.
+A head whose fields have odd but legal white space around their values, or odd but legal names, is
+spelled anew first, so that everything behind this module knows one spelling: `Name: value`, CRLF.
 
 The parser that aiohttp brings (llhttp) is the oracle in the tests: what is taken here, it
 takes too, and reads alike. ADR 12 says why it does not do the work itself.
@@ -22,11 +22,17 @@ import msgspec
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _LINES = re.compile(rb"\r\n(?:" + _TOKEN + rb":[^\r]*+\r\n)*+")
-_SPELLED = re.compile(rb"\r\n(?:" + _TOKEN + rb": [^ \r][^\r]*+(?<! )\r\n)*+")
-"""As `_LINES`, with one space before each value and none behind it."""
+_SPELLED = re.compile(rb"\r\n(?:[0-9A-Za-z\-]++: [^ \r][^\r]*+(?<! )\r\n)*+")
+"""As `_LINES`, with one space before each value and none behind it, and with nothing odd in a name."""
 
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+ [\x21-\x7e]++ HTTP/1\.[01]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*+)?")
+
+AS_CGI = bytes(code if chr(code) in "0123456789abcdefghijklmnopqrstuvwxyz" else 0x2D for code in range(256))
+"""A table for `translate`: names that CGI could take for each other become the same one.
+
+Most servers make an underscore of a dash, and some of everything that is no letter and no digit.
+"""
 
 _CONTROL = bytes((*range(0x20), 0x7F))
 _CONTROL_BUT_TAB = _CONTROL.replace(b"\t", b"")
@@ -75,6 +81,8 @@ class Fields(msgspec.Struct, frozen=True, eq=False):
     """Those that mean something to us: name and value, both in lower case. Not to be changed."""
     connection: frozenset[bytes]
     """What Connection names, in lower case."""
+    odd: bool = False
+    """There may be something else than letters, digits and dashes in a name."""
 
     def closes(self, *, modern: bool) -> bool:
         """The connection ends with this message (RFC 9112, section 9.3)."""
@@ -124,8 +132,8 @@ def parse_fields(lines: bytes, specials: Specials) -> Fields:
     Raises MalformedError.
     """
     # Without a bare CR, which no grammar here takes, this leaves whole CRLFs and nothing else of the kind.
-    spelled = _SPELLED.fullmatch(lines)
-    if not spelled or len(lines.translate(None, _CONTROL)) != len(lines) - 2 * lines.count(b"\r"):
+    odd = _SPELLED.fullmatch(lines) is None
+    if odd or len(lines.translate(None, _CONTROL)) != len(lines) - 2 * lines.count(b"\r"):
         lines = _spelled_anew(lines)
     lower = lines.lower()
     found = specials.findall(lower)
@@ -133,7 +141,7 @@ def parse_fields(lines: bytes, specials: Specials) -> Fields:
     if len(special) < len(found):
         special = _joined(found)
     connection = special.get(b"connection")
-    return Fields(lines, lower, special, _NOTHING if connection is None else _tokens(connection))
+    return Fields(lines, lower, special, _NOTHING if connection is None else _tokens(connection), odd)
 
 
 def parse_status_line(raw: bytes) -> int:

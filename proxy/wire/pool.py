@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.errors import UpstreamError
+from proxy.wire.connecting import Resolve, by_system, connect
 from proxy.wire.timer_wheel import TimerWheel
 from proxy.wire.upstream_connection import UpstreamConnection
 
@@ -34,7 +35,7 @@ class Address:
 class Pool:
     """Hands out connections to one upstream: the warmest idle one, else a new one, else a wait."""
 
-    def __init__(  # the settings of one upstream, all of them by name
+    def __init__(  # noqa: PLR0913  # the settings of one upstream, all of them by name
         self,
         name: str,
         address: Address,
@@ -45,6 +46,7 @@ class Pool:
         loop: asyncio.AbstractEventLoop,
         wheel: TimerWheel,
         monotonic: Callable[[], float],
+        resolve: Resolve = by_system,
     ) -> None:
         self.name = name
         self.address = address
@@ -53,6 +55,7 @@ class Pool:
         self.wait = wait
         self._loop = loop
         self._monotonic = monotonic
+        self._resolve = resolve
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -103,6 +106,9 @@ class Pool:
 
     def release(self, connection: UpstreamConnection) -> None:
         """`connection` is free: for whoever has waited longest, else to be kept."""
+        if not self.idle_timeout and connection.used:
+            connection.close()  # each request has one of its own
+            return
         if self._waiting:
             self._waiting.popleft().connected(connection)
             return
@@ -151,45 +157,35 @@ class Pool:
         task.add_done_callback(opened)
 
     async def _open_one(self) -> None:
-        address = self.address
         try:
-            if address.unix:
-                _, connection = await self._loop.create_unix_connection(
-                    self._new, address.unix, ssl=address.tls, server_hostname=address.server_name
-                )
-            else:
-                _, connection = await self._loop.create_connection(
-                    self._new,
-                    address.host,
-                    address.port,
-                    ssl=address.tls,
-                    server_hostname=address.server_name,
-                )
+            connection = await connect(self._loop, self.address, self._resolve, self._new)
         except (OSError, ValueError) as error:  # the second for a name that is none
-            self._fail_one(error)
+            self._fail_one(str(error) or type(error).__name__)
             return
         if connection.usable:
             self._open.add(connection)
             self.release(connection)
+        elif connection.heard:
+            why = "it spoke before it was asked"
+            self._fail_one(why, "upstream.bad_response", "The upstream's answer can't be used.")
         else:
-            self._fail_one(ConnectionResetError("closed as soon as it was open"))
+            self._fail_one("it was closed as soon as it was open")
 
     def _new(self) -> UpstreamConnection:
         connection = UpstreamConnection(self, self._loop)
         connection.idle_limit = self.idle_timeout
         return connection
 
-    def _fail_one(self, error: OSError | ValueError) -> None:
+    def _fail_one(
+        self,
+        why: str,
+        reason: str = "upstream.unreachable",
+        detail: str = "The upstream can't be reached.",
+    ) -> None:
         """Each attempt to connect that fails is one waiting exchange's answer."""
         if self._waiting:
             self._waiting.popleft().attempt_failed(
-                UpstreamError(
-                    502,
-                    "upstream.unreachable",
-                    "The upstream can't be reached.",
-                    cause=f"{self.name}: {str(error) or type(error).__name__}",
-                    nothing_sent=True,
-                )
+                UpstreamError(502, reason, detail, cause=f"{self.name}: {why}", nothing_sent=True)
             )
 
     def _fill_places(self) -> None:

@@ -14,7 +14,7 @@ from proxy.headers import ANY_FORWARDED
 from proxy.pipeline import Pipeline
 from proxy.router import RoutingTable
 from proxy.wire.head import HOP_BY_HOP, SPOOFABLE, UNDERSTOOD
-from proxy.wire.parser import Specials
+from proxy.wire.parser import AS_CGI, Specials
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.pool import Pool
 
@@ -100,7 +100,7 @@ class Serving:
 
     def __post_init__(self) -> None:
         header = self.request_id_header.lower().encode("latin-1")
-        own = frozenset((header, header.replace(b"_", b"-")))  # CGI and WSGI can't tell them apart
+        own = frozenset((header, header.translate(AS_CGI)))  # CGI and WSGI can't tell them apart
         for name, value in (
             ("request_id_field", self.request_id_header.replace("%", "%%").encode("latin-1") + b": %b\r\n"),
             ("response_dropped", HOP_BY_HOP | own),

@@ -55,6 +55,8 @@ def split_target(method: str, target: str) -> Target:
         raise Rejection(400, "request.target", "The request target is neither a path nor an http URL.")
     at = min((found for found in (after.find("/"), after.find("?")) if found >= 0), default=len(after))
     authority, origin = after[:at], after[at:]
+    if not origin and method == "OPTIONS":
+        return Target("*", "*", "", authority)  # RFC 9112, section 3.2.4
     if not origin.startswith("/"):
         origin = "/" + origin
     path, _, query = origin.partition("?")

@@ -85,7 +85,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def heard(self) -> bool:
-        """A part of an answer has arrived, so the upstream has seen the request."""
+        """A part of an answer has arrived, so the upstream has seen the request, or speaks unasked."""
         return bool(self._pending or self._interim)
 
     def write(self, data: bytes) -> None:
@@ -144,6 +144,7 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         carrier = self.carrier
         if carrier is None:
+            self._pending += data
             self.abort()  # an answer to no question: whatever it is, it is nobody's
             return
         try:

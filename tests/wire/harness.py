@@ -124,7 +124,8 @@ class Peer:
         self.writer = writer
 
     def send(self, raw: bytes) -> None:
-        self.writer.write(raw)
+        if not self.writer.is_closing():  # what asyncio ignores, uvloop raises
+            self.writer.write(raw)
 
     async def until(self, end: bytes) -> bytes:
         async with asyncio.timeout(PATIENCE):

@@ -239,6 +239,7 @@ async def test_a_body_that_is_too_large_for_a_policy_is_refused_before_it_is_sen
     ("method", "target", "status"),
     [
         ("OPTIONS", "*", 404),
+        ("OPTIONS", "http://a", 404),
         ("CONNECT", "a:443", 405),
         ("BREW", "/a", 501),
         ("GET", "ftp://a/", 400),

@@ -193,7 +193,16 @@ def test_trailers_stand_behind_the_last_chunk() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"Content-Length", b"transfer-encoding", b"Host", b"X-Forwarded-For", b"Authorization", b"TE"]
+    "name",
+    [
+        b"Content-Length",
+        b"transfer-encoding",
+        b"Host",
+        b"X-Forwarded-For",
+        b"Authorization",
+        b"TE",
+        b"X.Forwarded_For",
+    ],
 )
 def test_what_decides_framing_routing_or_identity_is_no_trailer(name: bytes) -> None:
     assert b"0\r\nok: 1\r\n\r\n" == last_chunk(((name, b"1"), (b"ok", b"1")))

@@ -207,10 +207,15 @@ def test_what_is_believed_of_a_request() -> None:
     assert b"\r\nHost: A:80\r\nX_B: 3\r\n" == request.kept
 
 
-def test_names_with_underscores_that_would_collide_are_found() -> None:
-    lower = b"\r\nx_forwarded-for: 1\r\nx_other: 2\r\nx-real-ip: x_real-ip\r\ncontent_length: 4\r\n"
+def test_odd_names_that_would_collide_are_found() -> None:
+    lower = (
+        b"\r\nx_forwarded-for: 1\r\nx_other: 2\r\nx-real-ip: x_real-ip\r\ncontent_length: 4\r\n"
+        b"x.real~ip: 5\r\nx.other: 6\r\nx-other: x.real.ip: 7\r\n"
+    )
 
-    assert {b"x_forwarded-for", b"content_length"} == colliding(lower, frozenset((b"x-real-ip",)))
+    assert {b"x_forwarded-for", b"content_length", b"x.real~ip"} == colliding(
+        lower, frozenset((b"x-real-ip",))
+    )
 
 
 def test_remembered_hosts_and_status_lines_are_bounded() -> None:

@@ -74,7 +74,6 @@ REQUESTS = {
     "Expect": post(b"Expect: 100-continue", length(b"first"), body=b"first"),
     "TE": get(b"Host: a", b"Connection: te", b"TE: trailers"),
     "a path that is refused": get(b"Host: a", b"X-Next: first", target=b"/%2e%2e/"),
-    "CONNECT": b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\nX-Next: first\r\n\r\n",
     "a star": b"OPTIONS * HTTP/1.1\r\nHost: a\r\nX-Next: first\r\n\r\n",
     "HEAD": PLAIN.replace(b"GET", b"HEAD"),
 }

@@ -124,6 +124,44 @@ def test_a_connection_whose_upstream_has_not_read_the_request_is_not_used_again(
     assert (b"200", False) == (got[9:12], here.upstreams[0].open)
 
 
+FORGED = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+SPEAKS_OF_A_BODY = {"a length": length(FORGED), "chunks": CHUNKED}
+
+
+@pytest.mark.parametrize("claim", SPEAKS_OF_A_BODY.values(), ids=SPEAKS_OF_A_BODY)
+def test_the_late_body_of_a_204_is_not_the_answer_to_somebody_elses_request(claim: bytes) -> None:
+    """It may have none, so its head is all; but an upstream that announces one may send it."""
+    with bare() as here:
+        one, other = here.client(), here.client()
+        one.send(PLAIN)
+        here.settle()
+        lying = here.upstreams[0]
+        lying.send(b"HTTP/1.1 204 No Content\r\n%b\r\n\r\n" % claim)
+        here.settle()
+        other.send(PLAIN)
+        here.settle()
+        lying.protocol.data_received(FORGED)
+        here.settle()
+        before = other.take()
+        here.upstreams[1].send(OK)
+        here.settle()
+        got = other.take()
+
+    assert (b"204", False) == (one.take()[9:12], lying.open)
+    assert (b"", b"ok") == (before, got[-2:])
+
+
+@pytest.mark.parametrize("claim", [b"Content-Length: 0", b"X-A: b"], ids=["a length of 0", "nothing"])
+def test_a_204_that_speaks_of_no_body_leaves_its_connection_for_the_next(claim: bytes) -> None:
+    with bare() as here:
+        client = here.client()
+        for _ in range(2):
+            client.send(PLAIN)
+            answer(here, client, b"HTTP/1.1 204 No Content\r\n%b\r\n\r\n" % claim)
+
+    assert 1 == len(here.upstreams)
+
+
 def test_interim_answers_for_a_client_that_has_gone_are_not_written() -> None:
     with bare() as here:
         client = here.client()

@@ -128,6 +128,7 @@ async def test_the_connection_that_was_used_last_is_used_next() -> None:
             peer.send(GET)
         for peer in peers:
             await peer.message()
+        await until(lambda: running.pool.summary()["opening"] == 0)  # one may have been overtaken
         last = running.pool._idle[-1]
         await ask(running)
         again = running.pool._idle[-1]
@@ -145,6 +146,16 @@ async def test_idle_connections_are_closed_in_time() -> None:
         await ask(running)
 
     assert (1, 2) == (kept, upstream.connections)
+
+
+async def test_where_none_is_kept_each_request_has_a_connection_of_its_own() -> None:
+    pool = {"idle_timeout": 0.0, "max_connections": 1}
+    async with RawUpstream(Echo()) as upstream, wire(upstream.port, pool=pool) as running:
+        bodies = [(await ask(running))[1] for _ in range(3)]
+        at_once = await asyncio.gather(*[ask(running) for _ in range(3)])  # those wait for the one place
+
+    assert [b"ok"] * 6 == bodies + [body for _, body in at_once]
+    assert 6 == upstream.connections
 
 
 async def test_each_idle_connection_has_its_own_time() -> None:

@@ -241,6 +241,17 @@ async def test_the_body_of_an_upgrade_is_neither_a_request_nor_the_other_protoco
     assert (body + HIDDEN, (200, 200)) == (played.seen, played.statuses)
 
 
+@pytest.mark.parametrize("target", [b"a:443", b"*", b"http://a/"])
+async def test_what_stands_behind_a_refused_connect_is_no_request(target: bytes) -> None:
+    """A proxy that does not wait for the answer has begun to pass on what a client meant for the tunnel."""
+    raw = b"CONNECT %b HTTP/1.1\r\nHost: a\r\n\r\n" % target + HIDDEN
+    assert [HIDDEN] == sloppy.NO_BODIES.messages(raw)[1:]
+
+    played = await play(raw)
+
+    assert (b"", (405,), ["route.method"]) == (played.seen, played.statuses, played.reasons)
+
+
 async def test_a_hundred_requests_in_one_piece_are_a_hundred_requests() -> None:
     echo = Echo()
     async with RawUpstream(echo) as upstream, wire(upstream.port, match=Match("/even/**")) as running:

@@ -54,6 +54,9 @@ def test_a_host_is_lower_case_without_port_or_none_at_all(authority: str, host: 
         pytest.param(
             "GET", "http://a?b/c", Target("/?b/c", "/", "b/c", "a"), id="without a path, with a query"
         ),
+        pytest.param("OPTIONS", "http://a", Target("*", "*", "", "a"), id="OPTIONS of a whole server"),
+        pytest.param("OPTIONS", "http://a/", Target("/", "/", "", "a"), id="OPTIONS of the root"),
+        pytest.param("OPTIONS", "http://a?b", Target("/?b", "/", "b", "a"), id="OPTIONS with a query"),
         pytest.param("GET", "http:///b", Target("/b", "/b", "", ""), id="without a host"),
     ],
 )

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import http.server
 import json
-import socket
 import socketserver
 import ssl
 import threading
@@ -20,7 +19,7 @@ import trustme
 
 from proxy.exchange import Exchange
 from proxy.wire.pool import Address
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, wire
 
 pytestmark = BOTH_LOOPS
 
@@ -191,76 +190,6 @@ async def test_a_unix_socket_that_is_not_there_is_answered_502(tmp_path: Path) -
         head, _ = await ask(running)
 
     assert head.startswith(b"HTTP/1.1 502 ")
-
-
-@pytest.mark.parametrize("listening_on", ["127.0.0.1", "::1"])
-async def test_a_name_with_several_addresses_is_reached_at_the_one_that_answers(listening_on: str) -> None:
-    if not _has_loopback(listening_on):
-        pytest.skip(f"{listening_on} is not there")
-    loop = asyncio.get_running_loop()
-    if isinstance(loop, asyncio.BaseEventLoop):  # uvloop asks the system, whatever that knows
-        _let_localhost_be_both(loop)
-    elif listening_on not in [entry[4][0] for entry in socket.getaddrinfo("localhost", 80)]:
-        pytest.skip(f"localhost is not {listening_on} here")
-    upstream = RawUpstream(Echo())
-    upstream._server = await asyncio.start_server(upstream._accept, listening_on, 0)
-    async with wire(0, address=Address("localhost", "localhost", upstream.port)) as running:
-        answer = await ask(running)
-    await upstream.__aexit__(None)
-
-    assert b"ok" == answer[1]
-
-
-def _let_localhost_be_both(loop: asyncio.BaseEventLoop) -> None:
-    resolve = loop.getaddrinfo
-
-    async def both(host: Any, port: Any, **kwargs: Any) -> Any:
-        names = ("::1", "127.0.0.1") if host == "localhost" else (host,)
-        return [entry for name in names for entry in await resolve(name, port, **kwargs)]
-
-    loop.getaddrinfo = both  # type: ignore[method-assign]
-
-
-def _has_loopback(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
-
-
-async def test_a_name_whose_address_changes_is_looked_up_for_each_new_connection() -> None:
-    loop = asyncio.get_running_loop()
-    if not isinstance(loop, asyncio.BaseEventLoop):
-        pytest.skip("uvloop's resolver can't be replaced")
-    first, second = Echo(), Echo()
-    now: list[int] = []
-
-    async def moving(host: Any, port: Any, **_: Any) -> Any:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", now[-1]))]
-
-    loop.getaddrinfo = moving  # type: ignore[method-assign]
-    async with RawUpstream(first) as one, RawUpstream(second) as two:
-        now.append(one.port)
-        async with wire(0, address=Address("app.test", "app.test", 80)) as running:
-            client = await asyncio.open_connection(sock=_connected(running.port))
-            peer = Peer(*client)
-            running.opened.append(peer)
-            for port in (one.port, two.port):
-                now.append(port)
-                peer.send(GET)
-                await peer.message()
-                for connection in running.upstream_connections:
-                    connection.close()
-                await until(lambda: not running.upstream_connections)
-
-    assert (1, 1) == (len(first.seen), len(second.seen))
-
-
-def _connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port))
 
 
 class UpstreamHost:
