@@ -130,7 +130,9 @@ async def test_what_is_no_url_is_a_failure(url: str, fetch: Fetcher) -> None:
 
 
 async def test_nobody_there_is_a_failure(fetch: Fetcher) -> None:
-    assert None is (await failure(fetch, "https://127.0.0.1:1/")).status
+    error = await failure(fetch, "https://127.0.0.1:1/")
+
+    assert (None, True, False) == (error.status, "Connect call failed" in str(error), " at 0x" in str(error))
 
 
 async def test_the_environment_names_no_proxy_and_cookies_are_not_kept(

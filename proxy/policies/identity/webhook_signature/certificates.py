@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from proxy.errors import FetchError
 from proxy.policies.identity.webhook_signature.chain import (
     Distrusted,
+    Unvouched,
     Vouched,
     certificates_in,
     issuer_url,
@@ -107,7 +108,7 @@ class Certificates:
         for _ in range(_MOST_ISSUERS):
             try:
                 return vouched(chain, names, self._trusted, self._clock.now())
-            except Distrusted:
+            except Unvouched:
                 issuer = issuer_url(chain[-1])
                 if issuer is None or not self._trust.issuers.fullmatch(issuer):
                     raise

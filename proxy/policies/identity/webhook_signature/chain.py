@@ -24,6 +24,10 @@ class Distrusted(Exception):
     """The certificate vouches for nothing; says why, for the log."""
 
 
+class Unvouched(Distrusted):
+    """It is issued to the right name, but by nobody who is trusted, as far as can be seen."""
+
+
 class Vouched(NamedTuple):
     """A key that is the sender's."""
 
@@ -58,7 +62,7 @@ def certificates_in(document: bytes) -> list[Certificate]:
 
 
 def vouched(chain: Sequence[Certificate], names: Iterable[str], trusted: Store, now: float) -> Vouched:
-    """The key of the first certificate, with which the others of `chain` may help. Raises Distrusted."""
+    """The key of the first certificate; the others of `chain` may help. Raises Distrusted, Unvouched."""
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415  # as above
     from cryptography.x509 import DNSName  # noqa: PLC0415  # as above
     from cryptography.x509.verification import PolicyBuilder, VerificationError  # noqa: PLC0415  # as above
@@ -74,7 +78,7 @@ def vouched(chain: Sequence[Certificate], names: Iterable[str], trusted: Store, 
     try:
         policy.build_server_verifier(DNSName(min(mine))).verify(leaf, list(chain[1:]))
     except VerificationError as error:
-        raise Distrusted(f"nobody who is trusted vouches for the certificate: {error}") from None
+        raise Unvouched(f"nobody who is trusted vouches for the certificate: {error}") from None
     return Vouched(key, leaf.not_valid_after_utc.timestamp())
 
 

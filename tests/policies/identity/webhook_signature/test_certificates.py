@@ -40,8 +40,10 @@ class Asked:
         """`ok`, or what is raised."""
         try:
             await self.certificates.key(url)
-        except (Distrusted, OutOfReach) as error:
-            return type(error).__name__
+        except Distrusted:
+            return "Distrusted"
+        except OutOfReach:
+            return "OutOfReach"
         return "ok"
 
     @property
@@ -169,6 +171,12 @@ async def test_an_authority_that_the_sender_leaves_out_is_fetched(
     asked = Asked({URL: pem(BETWEEN.issue(NAME, issuer_url=issuer)), issuer or "x": document})
 
     assert expected == await asked.key()
+
+
+async def test_for_a_certificate_of_somebody_else_no_authority_is_looked_for() -> None:
+    asked = Asked({URL: pem(BETWEEN.issue("evil.example", issuer_url=ISSUER)), ISSUER: BETWEEN.pem})
+
+    assert ("Distrusted", 1) == (await asked.key(), asked.times)
 
 
 async def test_authorities_that_lead_to_each_other_are_not_followed_for_ever() -> None:
