@@ -1,4 +1,4 @@
-"""What a policy file may say about tokens, and what comes of it."""
+"""What goes together in a policy file, and what does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from proxy.config.loader import load
 from proxy.errors import ConfigError
 from proxy.policies import PIPELINE_ORDER
-from tests.policies.identity.tokens import SECRET, a_key, by_url, jwk, jwks
+from tests.policies.identity.tokens import SECRET, a_key, jwk, jwks
 
 FILE = """\
 version: 1
@@ -81,15 +81,6 @@ def test_what_a_policy_file_may_say(says: str, wrong: list[str], tmp_path: Path)
         found = [each.path.removeprefix("routes[0].policies.jwt").lstrip(".") for each in error.problems]
 
     assert (wrong, False, False) == (found, "hunter2" in told, SECRET in told), told
-
-
-def test_it_is_said_in_words() -> None:
-    words = by_url(max_age=3600, refresh_every=600).in_words()
-
-    assert [
-        "a token is good for 1h at most",
-        "keys are fetched every 10m, and count for 1h more where that fails",
-    ] == list(words)
 
 
 def test_a_file_with_a_mistake_is_told_of_with_its_own_place(tmp_path: Path) -> None:
