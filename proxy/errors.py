@@ -114,5 +114,16 @@ class UpstreamError(Rejection):
         self.nothing_sent = nothing_sent
 
 
+class FetchError(SeawallError):
+    """A document from elsewhere could not be had; says why, for the log.
+
+    `status` is what the server answered instead of 200, None where it gave no answer.
+    """
+
+    def __init__(self, cause: str, status: int | None = None) -> None:
+        super().__init__(cause)
+        self.status = status
+
+
 class StoreError(SeawallError):
     """A store of state is out of reach; the policy that asked says what happens then."""

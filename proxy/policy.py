@@ -22,7 +22,7 @@ keyed by client data is bounded. State that must outlive a reload comes from
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
 from random import Random
@@ -31,9 +31,23 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 from proxy.clock import Clock
 from proxy.config.schema import PolicyConfig
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
+from proxy.fetch import Fetch, offline
 from proxy.stores.protocol import Store
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Active(Protocol):
+    """Shared state that does something by itself, such as fetching keys, while a live revision uses it."""
+
+    def start(self) -> None:
+        """Called on the loop, once, when the first revision that uses it is live."""
+        ...
+
+    def stop(self) -> None:
+        """Called on the loop, once, when no live revision uses it any more."""
+        ...
 
 
 class Shared:
@@ -61,14 +75,28 @@ class Shared:
         self._used = set()
 
     def commit(self) -> None:
-        """It is live: forget what it did not ask for."""
-        self._live = self._used
+        """It is live: forget what it did not ask for. What is active starts, or stops."""
+        before, self._live = self._live, self._used
+        started, stopped = self._active(self._live - before), self._active(before - self._live)
         self._prune()
+        for state in started:
+            state.start()
+        for state in stopped:
+            state.stop()
+
+    def close(self) -> None:
+        """Nothing is live any more."""
+        for state in self._active(self._live):
+            state.stop()
 
     def rollback(self) -> None:
         """It was refused: forget what only it asked for."""
         self._used = self._live
         self._prune()
+
+    def _active(self, keys: Iterable[str]) -> list[Active]:
+        found = [self._kept.get(key) for key in sorted(keys)]
+        return [state for state in found if isinstance(state, Active)]
 
     def _prune(self) -> None:
         self._kept = {key: state for key, state in self._kept.items() if key in self._live}
@@ -131,6 +159,8 @@ class Services:
     """Bits of an IPv6 address that tell one client from another (`clients.ipv6_prefix`)."""
     report: Report = unreported
     """For changes that operators want to know of, such as a breaker that opens; not for each request."""
+    fetch: Fetch = offline
+    """For keys and certificates from elsewhere."""
 
     def shared(self, key: str, make: Callable[[], T]) -> T:
         """State of this policy's name that outlives a reload, by `key`; `make` makes the first."""
@@ -226,6 +256,8 @@ class Unsigned:
     body: bytes = b""
     now: float = 0.0
     """Seconds since the epoch, on the rehearsal's clock."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """What stands for each `{name}` in the path of the route."""
 
 
 C = TypeVar("C", bound=PolicyConfig)

@@ -12,14 +12,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from proxy.errors import FetchError
 from proxy.exchange import Attempt, Exchange, Forward, Request, Response
+from proxy.fetch import Fetch, offline
 from proxy.headers import Headers
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policy import Hooks, Policy, Services, Shared
 from proxy.problem import ProblemWriter
 from proxy.stores.memory import MemoryStore
 
-__all__ = ["Chunks", "FakeClock", "FakeUpstream", "exchange", "fake_services", "route"]
+__all__ = ["Chunks", "FakeClock", "FakeFetch", "FakeUpstream", "exchange", "fake_services", "route"]
 
 
 class FakeClock:
@@ -111,6 +113,31 @@ class FakeUpstream:
         return replace(response, headers=response.headers.copy(), from_upstream=True)
 
 
+class FakeFetch:
+    """Documents by their url, which a test may change: bytes, an exception, or a coroutine function.
+
+    `asked` holds the urls in the order in which they were asked for.
+    """
+
+    def __init__(self, documents: Mapping[str, Any] | None = None) -> None:
+        self.documents = dict(documents or {})
+        self.asked: list[str] = []
+
+    async def __call__(
+        self, url: str, *, at_most: int, within: float, authorities: bytes = b"", plain: bool = False
+    ) -> bytes:
+        del within, authorities
+        self.asked.append(url)
+        found = self.documents.get(url, FetchError(f"{url} answered with 404", 404))
+        if callable(found):
+            found = await found()
+        if isinstance(found, BaseException):
+            raise found
+        if len(found) > at_most or not (plain or url.startswith("https://")):
+            raise FetchError(f"{url} is larger than {at_most} bytes, or not https")
+        return bytes(found)
+
+
 class Chunks:
     """A body that arrives in pieces and does not say how long it is."""
 
@@ -122,10 +149,19 @@ class Chunks:
         return body if len(body) <= limit else None
 
 
-def fake_services(clock: FakeClock | None = None, *, seed: int = 7, name: str = "test") -> Services:
+def fake_services(
+    clock: FakeClock | None = None, *, seed: int = 7, name: str = "test", fetch: Fetch = offline
+) -> Services:
     """What a policy's constructor takes, with a clock that stands still."""
     clock = clock or FakeClock()
-    return Services(clock=clock, random=Random(seed), store=MemoryStore(clock), state=Shared(), name=name)
+    return Services(
+        clock=clock,
+        random=Random(seed),
+        store=MemoryStore(clock),
+        state=Shared(),
+        name=name,
+        fetch=fetch,
+    )
 
 
 def route(

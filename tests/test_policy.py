@@ -212,3 +212,35 @@ async def waiting(exchange: Exchange) -> None:
 )
 def test_others_stay_as_they_are(hooks: Hooks) -> None:
     assert hooks is hooks.at_each_call()
+
+
+class Working:
+    """Does something by itself."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def start(self) -> None:
+        self.told.append("start")
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+
+def test_what_is_active_starts_and_stops_with_the_revisions_that_use_it() -> None:
+    state = Shared()
+    lasting, passing, refused, later = (Working() for _ in range(4))
+    for keys, accepted in (
+        ({"a": lasting, "b": passing}, True),
+        ({"a": lasting, "c": refused}, False),
+        ({"a": lasting, "c": later}, True),
+    ):
+        state.begin()
+        for key, made in keys.items():
+            state.get(key, lambda made=made: made)  # type: ignore[misc]
+        (state.commit if accepted else state.rollback)()
+    live = [[*each.told] for each in (lasting, passing, refused, later)]
+    state.close()
+
+    assert [["start"], ["start", "stop"], [], ["start"]] == live
+    assert [["start", "stop"], ["start", "stop"]] == [lasting.told, later.told]

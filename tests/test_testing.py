@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import Rejection, UpstreamError
+from proxy.errors import FetchError, Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Identity, Response
 from proxy.headers import Headers
 from proxy.policy import Hooks
-from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
+from proxy.testing import Chunks, FakeClock, FakeFetch, FakeUpstream, exchange, fake_services, route
 
 
 class Retry:
@@ -312,3 +312,31 @@ async def test_an_attempt_takes_the_time_of_the_clock() -> None:
     await responding
 
     assert [(0.0, 3.0)] == [(each.started, each.ended) for each in attempts]
+
+
+async def test_documents_are_those_that_a_test_gives() -> None:
+    async def late() -> bytes:
+        return b"late"
+
+    fetch = FakeFetch(
+        {"https://a": b"now", "https://b": late, "https://c": FetchError("away"), "http://d": b"d"}
+    )
+    found = []
+    for url, plain in (("https://a", False), ("https://b", False), ("http://d", True)):
+        found.append(await fetch(url, at_most=4, within=1.0, plain=plain))
+
+    for url in ("https://c", "http://d", "https://other"):
+        with pytest.raises(FetchError):
+            await fetch(url, at_most=4, within=1.0)
+    with pytest.raises(FetchError, match="larger"):
+        await fetch("https://a", at_most=2, within=1.0)
+    assert [b"now", b"late", b"d"] == found
+    assert [
+        "https://a",
+        "https://b",
+        "http://d",
+        "https://c",
+        "http://d",
+        "https://other",
+        "https://a",
+    ] == fetch.asked

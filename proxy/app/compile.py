@@ -21,6 +21,7 @@ from proxy.config.spelling import spelled
 from proxy.config.typed import located
 from proxy.errors import ConfigError, Problem
 from proxy.exchange import Forward, PolicyFacts, RouteFacts
+from proxy.fetch import Fetch, offline
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
@@ -52,6 +53,7 @@ class Parts:
     store: Store
     state: Shared
     report: Report = unreported
+    fetch: Fetch = offline
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,9 @@ class _Compiler:
                     "is one; expected the same, or a policy with a name of its own"
                 )
         prefix = self._configuration.clients.ipv6_prefix
-        services = Services(parts.clock, parts.random, parts.store, parts.state, name, prefix, parts.report)
+        services = Services(
+            parts.clock, parts.random, parts.store, parts.state, name, prefix, parts.report, parts.fetch
+        )
         return kind.build(policy.config, services)
 
     def _templates(self) -> Iterable[tuple[str, Template]]:

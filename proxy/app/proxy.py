@@ -15,6 +15,7 @@ from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
 from proxy.app.breakers import Breakers, gauges, log_change
 from proxy.app.compile import Parts, Plan, compile_plan, head_caps
+from proxy.app.fetching import Fetcher
 from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
 from proxy.app.reload_log import ReloadLog
@@ -28,6 +29,7 @@ from proxy.config.loader import load
 from proxy.config.model import UpstreamConfig
 from proxy.errors import ConfigError, Problem
 from proxy.exchange import Response, RouteFacts
+from proxy.fetch import Fetch
 from proxy.policies import PIPELINE_ORDER
 from proxy.policy import Shared, Switched
 from proxy.router import Entry, RoutingTable
@@ -75,6 +77,7 @@ class Proxy:
         configuration: Configuration,
         clock: Clock | None = None,
         random: Random | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -84,7 +87,10 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
         store = MemoryStore(self.clock)
-        self._parts = Parts(self.clock, random or SystemRandom(), store, Shared(), log_change)
+        self._fetcher = Fetcher()
+        self._parts = Parts(
+            self.clock, random or SystemRandom(), store, Shared(), log_change, fetch or self._fetcher
+        )
         self._breakers = Breakers(self._parts.state)
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}
         self._writer = BatchWriter(_STDOUT) if settings.access_log else None
@@ -309,7 +315,9 @@ class Proxy:
         ]
 
     async def close(self) -> None:
-        """After the last exchange: upstream connections, timers, log."""
+        """After the last exchange: what policies do by themselves, upstream connections, timers, log."""
+        self._parts.state.close()
+        await self._fetcher.close()
         await asyncio.gather(*(pool.close() for _, pool in self._pools.values()))
         self._wheel.close()
         if self._access_log is not None:

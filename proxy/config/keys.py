@@ -10,7 +10,7 @@ that runs earlier can't ask for it, and says so at load.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
@@ -89,10 +89,21 @@ def problems(keys: Sequence[Key], phase: str, instead: str = "") -> Iterator[tup
 
 def unknown_parameters(config: object, parameters: Sequence[str]) -> Iterator[tuple[str, Key, str]]:
     """Which keys of a policy are not in a path with `parameters`: where, which, and what is expected."""
-    for index, key in enumerate(getattr(config, "key", ())):
-        if isinstance(key, Key) and key.fact == "path" and key.name not in parameters:
+    for place, key in _asked(config):
+        if key.fact == "path" and key.name not in parameters:
             known = ", ".join(f"path.{name}" for name in parameters) or f"a path with {{{key.name}}} in it"
-            yield f"key[{index}]", key, known
+            yield place, key, known
+
+
+def _asked(config: object) -> Iterator[tuple[str, Key]]:
+    """The keys of a policy and where they stand: as its `asked` says, or those of the field `key`."""
+    asked: Callable[[], Iterator[tuple[str, Key]]] | None = getattr(config, "asked", None)
+    if asked is not None:
+        yield from asked()
+        return
+    for index, key in enumerate(getattr(config, "key", ())):
+        if isinstance(key, Key):
+            yield f"key[{index}]", key
 
 
 def in_words(keys: Sequence[Key]) -> str:

@@ -79,7 +79,14 @@ def _document(file: Document, node: Node, context: Context) -> Any:
     except ValueError as error:
         context.report.add(node, f"{quoted(file)} cannot be read: {error}; expected a YAML or JSON file")
         return INVALID
-    document = parse(data, Source(file, "", Path(file).parent), context.report)
+    source = Source(file, "", Path(file).parent)
+    lines = file.read(data.decode("utf-8", "replace"))
+    if lines is not None:
+        content, faults = lines
+        for fault in faults:
+            context.report.add_at(source, fault.line, 1, fault.message)
+        return INVALID if faults else file.holding(content)
+    document = parse(data, source, context.report)
     if document is None:
         return INVALID
     shape = _MAPPING if file.schema is None else struct_shape(file.schema)

@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping
 
 from proxy.app.compile import KINDS
-from proxy.config.configuration import Configuration
+from proxy.config.configuration import Configuration, RouteConfig
 from proxy.config.rehearsals import SimulatedAnswer, SimulatedRequest
+from proxy.errors import Rejection
+from proxy.headers import Headers
 from proxy.policy import Unsigned
 from proxy.rehearsal.messages import Answer, Fault, Request
+from proxy.router import Entry, Found, Match, RoutingTable, normalize
 
 
 def request_of(
@@ -46,6 +49,7 @@ def sign(
     stated = next((each for each in configuration.routes if each.name == route), None)
     if stated is None:
         raise ValueError(f"the route {route} is not enabled")
+    unsigned.params = _params(stated, unsigned)
     signed = False
     for policy in stated.policies:
         make = KINDS[policy.kind].sign
@@ -54,6 +58,17 @@ def sign(
             signed = True
     if not signed:
         raise ValueError(f"no policy of the route {route} asks for a signature or a credential")
+
+
+def _params(route: RouteConfig, unsigned: Unsigned) -> Mapping[str, str]:
+    """What stands for each `{name}` in the path of the route; nothing where it does not match."""
+    raw, _, query = unsigned.target.partition("?")
+    table = RoutingTable([Entry(Match(route.match.path), route)])
+    try:
+        found = table.find(unsigned.method, "", normalize(raw), query, Headers())
+    except Rejection:
+        return {}
+    return found.params if isinstance(found, Found) else {}
 
 
 def answers_of(stated: SimulatedAnswer | tuple[SimulatedAnswer, ...] | None) -> tuple[Answer, ...]:

@@ -35,6 +35,7 @@ def test_the_whole_order() -> None:
         "rate_limit",
         "api_key",
         "basic_auth",
+        "jwt",
         "webhook_signature",
         "csrf",
         "event_filter",

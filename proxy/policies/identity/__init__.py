@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from proxy.policies.identity.api_key import ApiKey, ApiKeyConfig, rehearsed_with, sign_with_key
 from proxy.policies.identity.basic_auth import BasicAuth, BasicAuthConfig, sign_with_password
+from proxy.policies.identity.jwt import Jwt, JwtConfig
+from proxy.policies.identity.jwt.rehearsing import rehearsed_with as rehearsed_with_key
+from proxy.policies.identity.jwt.rehearsing import sign_with_token
 from proxy.policies.identity.webhook_signature import WebhookSignature, WebhookSignatureConfig
+from proxy.policies.identity.webhook_signature.rehearsing import rehearsed_with as rehearsed_with_certificate
 from proxy.policies.identity.webhook_signature.signing import sign_as_provider
 from proxy.policy import AnyPolicyType, PolicyType
 
 IDENTITY: tuple[AnyPolicyType, ...] = (
     PolicyType("api_key", ApiKeyConfig, ApiKey, sign=sign_with_key, rehearsed=rehearsed_with),
     PolicyType("basic_auth", BasicAuthConfig, BasicAuth, sign=sign_with_password),
-    PolicyType("webhook_signature", WebhookSignatureConfig, WebhookSignature, sign=sign_as_provider),
+    PolicyType("jwt", JwtConfig, Jwt, one=("jwks",), sign=sign_with_token, rehearsed=rehearsed_with_key),
+    PolicyType(
+        "webhook_signature",
+        WebhookSignatureConfig,
+        WebhookSignature,
+        sign=sign_as_provider,
+        rehearsed=rehearsed_with_certificate,
+    ),
 )

@@ -22,6 +22,8 @@ webhook_signature: {scheme: github, secrets: [{env: GITHUB_WEBHOOK_SECRET}, {env
 | bitbucket | X-Hub-Signature | body | |
 | linear | Linear-Signature | body, with the time in it | 1 min |
 | freshdesk | X-Freshdesk-Signature, or what `header` says | body | |
+| paypal | PayPal-Transmission-Sig, by certificate | id, time, CRC-32 of the body | 5 min |
+| aws-sns | x-amz-sns-message-type, by certificate | fields of the body, with the time | 1 h |
 | token | what `header` says | nothing: the header holds the secret itself | |
 | hmac | what `header` says | what `signed` says | |
 
@@ -38,6 +40,31 @@ webhook_signature:
   secrets: [{env: ACME_WEBHOOK_SECRET}]
 ```
 
+**By certificate.** PayPal and Amazon SNS share no secret; they sign by a key, and name the URL of its
+certificate:
+
+```yaml
+webhook_signature: {scheme: aws-sns, topic_arns: ["arn:aws:sns:eu-west-1:123456789012:orders"]}
+```
+
+```yaml
+webhook_signature: {scheme: paypal, webhook_id: 1JE4291016473214C}
+```
+
+A certificate is fetched only from hosts of the sender (`sns.REGION.amazonaws.com` of the topic's own region;
+`api.paypal.com` and `api-m.paypal.com`, or with `sandbox: true` those of the sandbox), by https; it must be
+issued to the sender's name by one of the system's authorities, or of `ca_file`, and be good now. Authorities
+between those two that the sender leaves out are fetched from where its certificate says, from hosts of
+amazontrust.com and digicert.com only. Where there is no way out to them, put them into `ca_file`. A key is
+kept until its certificate ends; a URL that led nowhere is not asked again for 5 min, or 5 s where nobody
+answered, and all requests together have at most 30 certificates fetched in a minute. A request waits for up
+to 5 s for each; then it is refused with `503`, and the sender tries again.
+
+SNS signs with SHA-1 until a topic's attribute `SignatureVersion` is 2; `signature_versions: [1, 2]` takes
+both. A `SubscriptionConfirmation` goes on to the application, as every message does. PayPal signs no more
+of a body than a checksum, for which anybody who has seen a signed request can make another body: keep
+each from being worked on twice with `replay_guard: {key: [signature]}`.
+
 **Secrets.** Any of them may have signed, so that a secret can be changed without a gap: put
 the new one beside the old one, then tell the sender, then take the old one out. Where a header
 has several signatures, one that is right is enough.
@@ -50,17 +77,20 @@ a time accept an old request for ever: nothing here keeps it from being sent twi
 
 **Checked against.** The senders' own packages for stripe, slack, svix, standard-webhooks, twilio
 and square, and a published example for github. The others publish neither for Python nor as an
-example: they are made from the senders' documentation.
+example: they are made from the senders' documentation. Nobody but PayPal and SNS can sign as they do,
+and none of their packages does: the two are checked with certificates of our own.
 
 **What the client sees.** `401` with `WWW-Authenticate`. The reason tells a request without a
-signature from a wrong one; what was wrong with it is in the log and in the decision only.
+signature from a wrong one; what was wrong with it is in the log and in the decision only. `503` with
+`Retry-After` where a certificate is out of reach.
 
 **Who the caller is.** The name of the policy or the route, where nothing before has said it.
 
-**State.** None, and nothing that could fail. The body is read once what stands in the header
-can be a signature at all, up to `size_limit` or `--max-body`.
+**State.** None, and nothing that could fail; by certificate, up to 64 keys, which a reload keeps.
+The body is read once what stands in the header can be a signature at all, up to `size_limit` or `--max-body`.
 
-**Hardened against.** Guessing by time (digests are compared in constant time); signatures and
+**Hardened against.** URLs of certificates that lead elsewhere; fetches without end for forged
+ones; topics and webhooks of others. Guessing by time (digests are compared in constant time); signatures and
 times in spellings that other parsers would read otherwise; a second header beside the first;
 bodies that are parsed before they are verified (the bytes that arrived are); bodies that no
 signature covers; large bodies that hold up others while they are hashed. Twilio's signature of
@@ -70,11 +100,10 @@ a form covers names and values joined without a mark between them, so that it ca
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from math import ceil
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -86,6 +115,10 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity
+from proxy.policies.authorities import AuthoritiesFile
+from proxy.policies.identity.webhook_signature.aws_sns import TopicArn
+from proxy.policies.identity.webhook_signature.certificates import OutOfReach
+from proxy.policies.identity.webhook_signature.certified import Certified, sender_of
 from proxy.policies.identity.webhook_signature.content import (
     FORM,
     Message,
@@ -95,6 +128,8 @@ from proxy.policies.identity.webhook_signature.content import (
     signed_content,
 )
 from proxy.policies.identity.webhook_signature.faults import faults
+from proxy.policies.identity.webhook_signature.hashing import keyed_digest, sha256_of
+from proxy.policies.identity.webhook_signature.letter import Forged
 from proxy.policies.identity.webhook_signature.signature_header import signatures_in, time_in
 from proxy.policies.identity.webhook_signature.verification import (
     PublicUrl,
@@ -111,10 +146,11 @@ MALFORMED = (401, "webhook_signature.malformed", _NOT_SIGNED)
 INVALID = (401, "webhook_signature.invalid", _NOT_SIGNED)
 EXPIRED = (401, "webhook_signature.expired", _NOT_SIGNED)
 
-REASONS = (MISSING, MALFORMED, INVALID, EXPIRED)
+UNAVAILABLE = (503, "webhook_signature.unavailable", "Signatures cannot be verified now. Try again later.")
 
-_AT_ONCE = 256 * 1024
-"""Bytes to hash before others have a turn: less than a millisecond."""
+REASONS = (MISSING, MALFORMED, INVALID, EXPIRED, UNAVAILABLE)
+
+_RETRY_AFTER = 5.0
 
 
 class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
@@ -123,17 +159,25 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
     scheme: Annotated[
         Literal[
             "github", "stripe", "slack", "shopify", "zendesk", "standard-webhooks", "svix", "twilio",
-            "square", "gitlab", "bitbucket", "linear", "freshdesk", "token", "hmac",
+            "square", "gitlab", "bitbucket", "linear", "freshdesk", "token", "hmac", "paypal", "aws-sns",
         ],
         Meta(description="Who signs, or `hmac` for any other sender."),
     ]  # fmt: skip
     secrets: Annotated[
         tuple[Secret, ...],
-        Meta(min_length=1, max_length=16, description="Shared with the sender; any of them may have signed."),
-    ]
+        Meta(
+            min_length=1,
+            max_length=16,
+            description="Shared with the sender; any of them may have signed. None for paypal and aws-sns.",
+        ),
+    ] = ()
     tolerance: Annotated[
         Duration | None,
-        Meta(gt=0, description="How far the time of signing may be off; `5m` where absent, `1m` for linear."),
+        Meta(
+            gt=0,
+            description="How far the time of signing may be off; where absent `5m`, `1m` for linear, `1h` for"
+            " aws-sns.",
+        ),
     ] = None
     public_url: Annotated[
         PublicUrl | None,
@@ -170,12 +214,41 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
         Meta(description="For hmac: how the secrets hold the key; `text` where absent: as it is."),
     ] = None
 
+    webhook_id: Annotated[
+        str | None,
+        Meta(
+            pattern="^[A-Za-z0-9_-]{1,64}$",
+            description="For paypal: the id of the webhook, as PayPal has it.",
+        ),
+    ] = None
+    sandbox: Annotated[
+        bool | None, Meta(description="For paypal: it is that of the sandbox, and not of production.")
+    ] = None
+    topic_arns: Annotated[
+        tuple[TopicArn, ...], Meta(max_length=100, description="For aws-sns: the topics that may send.")
+    ] = ()
+    signature_versions: Annotated[
+        tuple[Literal[1, 2], ...],
+        Meta(max_length=2, description="For aws-sns: which it may sign with; 2 (SHA-256) where absent."),
+    ] = ()
+    ca_file: Annotated[
+        AuthoritiesFile | None,
+        Meta(
+            description="For paypal and aws-sns: authorities in PEM that may vouch for their certificates,"
+            " instead of the system's."
+        ),
+    ] = None
+
     def check(self) -> Iterator[tuple[str, str]]:
         """What belongs to one scheme does not stand beside another."""
         yield from faults(self)
 
     def in_words(self) -> tuple[str, ...]:
         """For how long a signature is good."""
+        sender = sender_of(self)
+        if sender is not None:
+            length = spelled(self.tolerance or Duration(sender.tolerance))
+            return (f"a signature is good for {length} before and after its time",)
         for way in verifications(self):
             if way.scheme.stamp is not None:
                 length = spelled(Duration(way.tolerance))
@@ -187,16 +260,23 @@ class WebhookSignature:
     """See the module's docstring."""
 
     def __init__(self, config: WebhookSignatureConfig, services: Services) -> None:
-        self._ways = verifications(config)
+        sender = sender_of(config)
+        self._certified = None if sender is None else Certified(sender, config, services)
+        self._ways = verifications(config) if sender is None else ()
         self._clock = services.clock
         self._identity = Identity(
             services.name.partition("/")[2] or services.name, "webhook_signature", {"scheme": config.scheme}
         )
         names = dict.fromkeys(way.scheme.header for way in self._ways)
+        if sender is not None:
+            names[sender.header] = None
         self._challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
 
     async def on_request(self, exchange: Exchange) -> None:
         headers = exchange.request.headers
+        if self._certified is not None:
+            await self._by_certificate(exchange, self._certified)
+            return
         ways = [way for way in self._ways if way.scheme.header in headers]
         if not ways:
             raise Rejection(*MISSING, headers=self._challenge)
@@ -212,6 +292,23 @@ class WebhookSignature:
             raise Rejection(*MALFORMED, headers=self._challenge, cause=cause)
         if exchange.identity is None:
             exchange.identity = self._identity
+
+    async def _by_certificate(self, exchange: Exchange, certified: Certified) -> None:
+        if certified.header not in exchange.request.headers:
+            raise Rejection(*MISSING, headers=self._challenge)
+        try:
+            letter = await certified.letter(exchange)
+            self._verify_time(letter.time, "iso8601", certified.tolerance)
+            exchange.remember(SIGNATURE, await certified.verified(letter))
+        except NotAsAgreed as error:
+            raise Rejection(*MALFORMED, headers=self._challenge, cause=str(error)) from None
+        except Forged as error:
+            raise self._invalid(str(error)) from None
+        except OutOfReach as error:
+            raise Rejection(*UNAVAILABLE, cause=str(error), retry_after=_RETRY_AFTER) from None
+        if exchange.identity is None:
+            who = self._identity
+            exchange.identity = Identity(who.id, who.method, {**who.claims, **letter.claims})
 
     async def _verify(self, exchange: Exchange, way: Verification) -> None:
         request, scheme = exchange.request, way.scheme
@@ -238,12 +335,12 @@ class WebhookSignature:
         self, message: Message, way: Verification, time: str, signatures: Sequence[bytes]
     ) -> bytes:
         """The digest that one of `signatures` is."""
-        if FORM in way.template.places and not is_hashed(message, await self._sha256(message.body)):
+        if FORM in way.template.places and not is_hashed(message, await sha256_of(message.body, self._clock)):
             raise self._invalid("the URL does not vouch for the body")
         for base in way.bases:
             pieces = signed_content(way.template, message, time, base)
             for key in way.keys:
-                digest = await self._digest(key, way.scheme.algorithm, pieces)
+                digest = await keyed_digest(key, way.scheme.algorithm, pieces, self._clock)
                 if any_equal([digest], signatures):
                     return digest
         raise self._invalid("no secret makes this signature")
@@ -257,26 +354,6 @@ class WebhookSignature:
             facts = {"signed_at": at, "now": now, "off_by": off, "tolerance": tolerance}
             change = Change("tolerance", Duration(ceil(off)))
             raise Rejection(*EXPIRED, headers=self._challenge, facts=facts, change=change)
-
-    async def _digest(self, key: bytes, algorithm: Algorithm, pieces: Sequence[bytes]) -> bytes:
-        if sum(map(len, pieces)) <= _AT_ONCE:
-            return hmac.digest(key, b"".join(pieces), algorithm)
-        mac = hmac.new(key, digestmod=algorithm)
-        await self._feed(mac, pieces)
-        return mac.digest()
-
-    async def _sha256(self, body: bytes) -> bytes:
-        digest = sha256()
-        await self._feed(digest, [body])
-        return digest.digest()
-
-    async def _feed(self, state: Any, pieces: Sequence[bytes]) -> None:
-        """Hash `pieces`, giving way to other requests now and then."""
-        for piece in pieces:
-            view = memoryview(piece)
-            for at in range(0, len(view), _AT_ONCE):
-                state.update(view[at : at + _AT_ONCE])
-                await self._clock.sleep(0)
 
     def _invalid(self, cause: str) -> Rejection:
         return Rejection(*INVALID, headers=self._challenge, cause=cause)

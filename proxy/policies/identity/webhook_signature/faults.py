@@ -10,6 +10,7 @@ from proxy.algorithms.signatures import read_key
 from proxy.algorithms.signed_template import BODY, HEADER, Template
 from proxy.config.secrets import Secret
 from proxy.config.units import HeaderName
+from proxy.policies.identity.webhook_signature.certified import CERTIFIED
 from proxy.policies.identity.webhook_signature.content import PLACES, TIMESTAMP, URL
 from proxy.policies.identity.webhook_signature.schemes import Scheme
 from proxy.policies.identity.webhook_signature.verification import HMAC, TOKEN, is_for, own_scheme, schemes
@@ -21,12 +22,24 @@ Fault = tuple[str, str]
 """Which field, and what is wrong with it; what is expected."""
 
 _NAMED_BY_OPERATOR = (HMAC, TOKEN, "freshdesk")
+_BY_CERTIFICATE = {
+    "webhook_id": ("paypal",),
+    "sandbox": ("paypal",),
+    "topic_arns": ("aws-sns",),
+    "signature_versions": ("aws-sns",),
+    "ca_file": CERTIFIED,
+}
+"""Field -> the schemes that it is for."""
+_NEEDED = ("webhook_id", "topic_arns")
 _OF_TEMPLATES = ("algorithm", "encoding", "prefix", "separator", "signed", "key_encoding", "timestamp")
 
 
 def faults(config: WebhookSignatureConfig) -> Iterator[Fault]:
     """Each thing that does not go together."""
-    found = list(_fields(config))
+    found = [*_of_other_schemes(config), *_fields(config)]
+    if config.scheme in CERTIFIED:
+        yield from found
+        return
     if config.scheme == HMAC and not found:
         found = list(_template(own_scheme(config)))
     if not found:
@@ -46,6 +59,22 @@ def _fields(config: WebhookSignatureConfig) -> Iterator[Fault]:
         for name in _OF_TEMPLATES:
             if getattr(config, name) is not None:
                 yield name, f"`{name}` is for the scheme hmac; expected none, since {scheme} says it"
+
+
+def _of_other_schemes(config: WebhookSignatureConfig) -> Iterator[Fault]:
+    """By secret or by certificate, and whose."""
+    scheme = config.scheme
+    for name, mine in _BY_CERTIFICATE.items():
+        if getattr(config, name) not in (None, ()) and scheme not in mine:
+            yield name, f"`{name}` is for {' and '.join(mine)}; expected none"
+        elif name in _NEEDED and scheme in mine and getattr(config, name) in (None, ()):
+            yield "", f"`{name}` is missing; expected it, since anybody can have {scheme} sign for others"
+    if scheme in CERTIFIED and config.secrets:
+        yield "secrets", f"{scheme} signs by certificate; expected none"
+    elif scheme in CERTIFIED and config.public_url is not None:
+        yield "public_url", "the sender does not sign the URL; expected none"
+    elif scheme not in CERTIFIED and not config.secrets:
+        yield "", "`secrets` is missing; expected a list"
 
 
 def _template(own: Scheme) -> Iterator[Fault]:

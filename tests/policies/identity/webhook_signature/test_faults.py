@@ -21,6 +21,7 @@ routes:
 """
 ENV = {"S": "hunter2", "K": "whsec_" + "A" * 32, "E": "whsec_", "B": "whsec_hunter2"}
 S = "secrets: [{env: S}]"
+TOPIC = "topic_arns: ['arn:aws:sns:eu-west-1:123456789012:orders.fifo']"
 
 
 def found(says: str, folder: Path) -> list[tuple[str, str]]:
@@ -63,6 +64,10 @@ def found(says: str, folder: Path) -> list[tuple[str, str]]:
             id="a time that is signed as a header",
         ),
         pytest.param(f"scheme: hmac, header: X-H, timestamp: {{field: /t}}, {S}", id="a time in the body"),
+        pytest.param("scheme: paypal, webhook_id: 1JE4291016473214C", id="paypal"),
+        pytest.param("scheme: paypal, webhook_id: a, sandbox: true, tolerance: 1h", id="paypal's sandbox"),
+        pytest.param(f"scheme: aws-sns, {TOPIC}", id="aws-sns"),
+        pytest.param(f"scheme: aws-sns, {TOPIC}, signature_versions: [1, 2]", id="aws-sns with SHA-1"),
     ],
 )
 def test_what_may_be_said(says: str, tmp_path: Path) -> None:
@@ -77,6 +82,47 @@ def test_what_may_be_said(says: str, tmp_path: Path) -> None:
         pytest.param("scheme: github, secrets: [{env: NO}]", "secrets[0].env", "not set", id="not set"),
         pytest.param("scheme: github, secrets: [hunter2]", "secrets[0]", "in clear", id="in clear"),
         pytest.param(S, "", "`scheme` is missing", id="no scheme"),
+        pytest.param("scheme: paypal", "", "`webhook_id` is missing", id="paypal for whom"),
+        pytest.param(
+            "scheme: paypal, webhook_id: 'a|b'", "webhook_id", "text that matches", id="an id with a bar"
+        ),
+        pytest.param("scheme: aws-sns", "", "`topic_arns` is missing", id="aws-sns about what"),
+        pytest.param("scheme: aws-sns, topic_arns: [orders]", "topic_arns[0]", "is no topic", id="no topic"),
+        pytest.param(
+            f"scheme: aws-sns, {TOPIC}, signature_versions: [3]",
+            "signature_versions[0]",
+            "1 or 2",
+            id="version 3",
+        ),
+        pytest.param(f"scheme: aws-sns, {TOPIC}, {S}", "secrets", "by certificate", id="a secret"),
+        pytest.param(
+            f"scheme: aws-sns, {TOPIC}, sandbox: true",
+            "sandbox",
+            "for paypal; expected none",
+            id="SNS's sandbox",
+        ),
+        pytest.param(
+            "scheme: paypal, webhook_id: a, header: X", "header", "of its own", id="another header for paypal"
+        ),
+        pytest.param(
+            "scheme: paypal, webhook_id: a, algorithm: sha1", "algorithm", "for the scheme hmac", id="SHA-1"
+        ),
+        pytest.param(
+            "scheme: paypal, webhook_id: a, public_url: https://h.example",
+            "public_url",
+            "not sign",
+            id="its URL",
+        ),
+        pytest.param(
+            f"scheme: github, webhook_id: a, {S}", "webhook_id", "for paypal", id="an id for github"
+        ),
+        pytest.param(f"scheme: github, {TOPIC}, {S}", "topic_arns", "for aws-sns", id="topics for github"),
+        pytest.param(
+            f"scheme: github, ca_file: policies.yaml, {S}",
+            "",
+            "no certificates",
+            id="authorities that are none",
+        ),
         pytest.param(f"scheme: gihub, {S}", "scheme", "expected github", id="an unknown scheme"),
         pytest.param(f"scheme: hmac, {S}", "", "`header` is missing", id="hmac without a header"),
         pytest.param(f"scheme: token, {S}", "", "`header` is missing", id="token without a header"),

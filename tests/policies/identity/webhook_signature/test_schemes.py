@@ -13,6 +13,7 @@ import pytest
 import proxy.policies.identity.webhook_signature as policy_module
 from proxy.config.shapes import LiteralShape, struct_shape
 from proxy.policies.identity.webhook_signature import WebhookSignatureConfig
+from proxy.policies.identity.webhook_signature.certified import CERTIFIED
 from proxy.policies.identity.webhook_signature.schemes import PRESETS
 from proxy.testing import exchange
 from tests.policies.identity.senders import (
@@ -293,4 +294,4 @@ def test_the_schema_has_every_scheme() -> None:
     shape = struct_shape(WebhookSignatureConfig).fields["scheme"].shape
 
     assert isinstance(shape, LiteralShape)
-    assert {*PRESETS, "token", "hmac"} == set(shape.values)
+    assert {*PRESETS, *CERTIFIED, "token", "hmac"} == set(shape.values)
