@@ -114,5 +114,9 @@ class UpstreamError(Rejection):
         self.nothing_sent = nothing_sent
 
 
+class Busy(SeawallError):
+    """So much work is waiting that more of it would not be done in time."""
+
+
 class StoreError(SeawallError):
     """A store of state is out of reach; the policy that asked says what happens then."""

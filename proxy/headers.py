@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 
 import msgspec
 
@@ -72,6 +73,18 @@ def without_these(lines: bytes, names: frozenset[bytes]) -> bytes:
     """As `without`, for names that a peer has chosen: slower, and nothing is remembered of them."""
     kept = [line for line in lines[2:-2].split(b"\r\n") if line.partition(b":")[0].lower() not in names]
     return b"\r\n".join((b"", *kept, b"")) if kept and lines != NO_LINES else NO_LINES
+
+
+def spellings(name: str) -> frozenset[bytes]:
+    """`name` in lower case with every mix of dashes and underscores, which CGI makes into one.
+
+    There are two for each dash, four for two of them, and so on.
+    """
+    parts = name.lower().replace("_", "-").split("-")
+    return frozenset(
+        "".join(map("".join, zip(parts, (*joints, ""), strict=True))).encode()
+        for joints in product("-_", repeat=len(parts) - 1)
+    )
 
 
 def _union(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:

@@ -24,7 +24,8 @@ from proxy.exchange import PolicyFacts, RouteFacts
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
-from proxy.policy import Hooks, Policy, Report, Services, Shared, unreported
+from proxy.policies.identity.authenticate import AuthenticateConfig
+from proxy.policy import Hooks, InThread, Policy, Report, Services, Shared, at_once, unreported
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
 from proxy.router.rules import Rule
@@ -52,6 +53,7 @@ class Parts:
     store: Store
     state: Shared
     report: Report = unreported
+    in_thread: InThread = at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,9 @@ class _Compiler:
                     "is one; expected the same, or a policy with a name of its own"
                 )
         prefix = self._configuration.clients.ipv6_prefix
-        services = Services(parts.clock, parts.random, parts.store, parts.state, name, prefix, parts.report)
+        services = Services(
+            parts.clock, parts.random, parts.store, parts.state, name, prefix, parts.report, parts.in_thread
+        )
         return kind.build(policy.config, services)
 
     def _templates(self) -> Iterable[tuple[str, Template]]:
@@ -266,3 +270,13 @@ def head_caps(configuration: Configuration) -> HeadCaps:
     # Lines have their colons and ends, which `headers` does not count; the first has the target.
     head = max(caps.head, target + headers + 4 * fields + 4)
     return HeadCaps(target, head, fields)
+
+
+def identity_headers(configuration: Configuration) -> frozenset[bytes]:
+    """Names in which some route tells its application who a caller is: no client may use them anywhere."""
+    return frozenset(
+        name.lower().encode("latin-1")
+        for policy in configuration.instances()
+        if isinstance(policy.config, AuthenticateConfig) and policy.mode != "shadow"
+        for name in policy.config.forward
+    )

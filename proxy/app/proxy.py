@@ -14,12 +14,13 @@ from proxy.admin.answers import answer
 from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
 from proxy.app.breakers import Breakers, log_change
-from proxy.app.compile import Parts, Plan, compile_plan, head_caps
+from proxy.app.compile import Parts, Plan, compile_plan, head_caps, identity_headers
 from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
 from proxy.app.reload_log import ReloadLog
 from proxy.app.settings import Settings
 from proxy.app.watching import Watcher
+from proxy.app.workers import Workers
 from proxy.clock import Clock, SystemClock
 from proxy.config.configuration import Configuration
 from proxy.config.dismantle import dismantle
@@ -29,7 +30,7 @@ from proxy.config.model import UpstreamConfig
 from proxy.errors import ConfigError, Problem
 from proxy.exchange import Response, RouteFacts
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Shared, Switched
+from proxy.policy import InThread, Shared, Switched
 from proxy.router import Entry, RoutingTable
 from proxy.stores.memory import MemoryStore
 from proxy.telemetry.access_log import AccessLog
@@ -55,6 +56,7 @@ def read_policies(settings: Settings) -> Configuration:
         env=os.environ,
         allow_literal_secrets=settings.allow_literal_secrets,
         default_upstream=settings.upstream,
+        environment=settings.env,
     )
 
 
@@ -75,6 +77,7 @@ class Proxy:
         configuration: Configuration,
         clock: Clock | None = None,
         random: Random | None = None,
+        in_thread: InThread | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -84,7 +87,10 @@ class Proxy:
         self._loop = asyncio.get_running_loop()
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
         store = MemoryStore(self.clock)
-        self._parts = Parts(self.clock, random or SystemRandom(), store, Shared(), log_change)
+        self._workers = Workers()
+        self._parts = Parts(
+            self.clock, random or SystemRandom(), store, Shared(), log_change, in_thread or self._workers
+        )
         self._breakers = Breakers(self._parts.state)
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}
         self._writer = BatchWriter(_STDOUT) if settings.access_log else None
@@ -210,6 +216,7 @@ class Proxy:
             peers=TrustedPeers([network.network for network in configuration.clients.trusted_proxies]),
             caps=head_caps(configuration),
             request_id_header=configuration.request_id.header,
+            identity_headers=identity_headers(configuration),
             accept_request_id=configuration.request_id.accept == "trusted",
             local=self._local(configuration),
         )
@@ -311,5 +318,6 @@ class Proxy:
         """After the last exchange: upstream connections, timers, log."""
         await asyncio.gather(*(pool.close() for _, pool in self._pools.values()))
         self._wheel.close()
+        self._workers.close()
         if self._access_log is not None:
             self._access_log.close()

@@ -1,4 +1,4 @@
-"""Files beside the policy files that hold YAML or JSON, with a schema of their own.
+"""Files beside the policy files that hold YAML or JSON with a schema, or lines of a form of their own.
 
 They are read and typed while loading, like the policy files and with the same messages, so
 that a policy never opens a file and a mistake in one is found before anything is served.
@@ -6,14 +6,21 @@ that a policy never opens a file and a mistake in one is found before anything i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from proxy.config.schema import Schema
 from proxy.config.units import FilePath
 
 MAX_BYTES = 16 * 1024 * 1024
+
+
+class LineFault(NamedTuple):
+    """What is wrong in one line of a file that is no YAML; what is expected. Nothing secret is in it."""
+
+    line: int
+    message: str
 
 
 class Document(FilePath):
@@ -24,6 +31,12 @@ class Document(FilePath):
     whatever keys, about which its policy decides."""
     content: object = None
     """An instance of `schema`, or the mapping; None in a route that is not enabled."""
+
+    @classmethod
+    def read(cls, text: str) -> tuple[object, Sequence[LineFault]] | None:
+        """The content of a file in a form of its own, and its faults; None where it is YAML or JSON."""
+        del text
+        return None
 
     def holding(self, content: object) -> Self:
         """The same path with `content`, an instance of `schema` or a mapping."""

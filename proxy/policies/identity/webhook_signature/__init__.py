@@ -42,6 +42,12 @@ webhook_signature:
 the new one beside the old one, then tell the sender, then take the old one out. Where a header
 has several signatures, one that is right is enough.
 
+**Without a secret.** A secret that is not there refuses the policy file, as everywhere. For
+developers who have none, `on_missing_secret: allow` goes on with those that are there, and where
+none is admits every request unverified. It is refused at load unless Seawall runs with `--env dev`.
+Then each load warns of it with file and line, and each such request counts as
+`webhook_signature.unverified` in shadow: in `refusals_total`, in the access log, and as a decision.
+
 **URLs.** Twilio and Square sign the URL that they call, which a proxy in between may have
 rewritten: `public_url` says how it begins, up to where the path that arrives here follows.
 
@@ -86,6 +92,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity
+from proxy.policies.authenticator import settle
 from proxy.policies.identity.webhook_signature.content import (
     FORM,
     Message,
@@ -111,7 +118,9 @@ MALFORMED = (401, "webhook_signature.malformed", _NOT_SIGNED)
 INVALID = (401, "webhook_signature.invalid", _NOT_SIGNED)
 EXPIRED = (401, "webhook_signature.expired", _NOT_SIGNED)
 
-REASONS = (MISSING, MALFORMED, INVALID, EXPIRED)
+UNVERIFIED = (401, "webhook_signature.unverified", "Nothing is verified here, since the secret is missing.")
+
+REASONS = (MISSING, MALFORMED, INVALID, EXPIRED, UNVERIFIED)
 
 _AT_ONCE = 256 * 1024
 """Bytes to hash before others have a turn: less than a millisecond."""
@@ -131,6 +140,13 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
         tuple[Secret, ...],
         Meta(min_length=1, max_length=16, description="Shared with the sender; any of them may have signed."),
     ]
+    on_missing_secret: Annotated[
+        Literal["reject", "allow"],
+        Meta(
+            description="A secret that is not there: `reject` the policy file, or, with `--env dev` only, "
+            "`allow` requests without verifying them."
+        ),
+    ] = "reject"  # noqa: S105  # no password
     tolerance: Annotated[
         Duration | None,
         Meta(gt=0, description="How far the time of signing may be off; `5m` where absent, `1m` for linear."),
@@ -176,6 +192,8 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
 
     def in_words(self) -> tuple[str, ...]:
         """For how long a signature is good."""
+        if not self.secrets:
+            return ("every request is admitted unverified, since no secret is there",)
         for way in verifications(self):
             if way.scheme.stamp is not None:
                 length = spelled(Duration(way.tolerance))
@@ -188,18 +206,25 @@ class WebhookSignature:
 
     def __init__(self, config: WebhookSignatureConfig, services: Services) -> None:
         self._ways = verifications(config)
+        self._unverified = not config.secrets
         self._clock = services.clock
         self._identity = Identity(
             services.name.partition("/")[2] or services.name, "webhook_signature", {"scheme": config.scheme}
         )
         names = dict.fromkeys(way.scheme.header for way in self._ways)
-        self._challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
+        self.challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
 
     async def on_request(self, exchange: Exchange) -> None:
+        if self._unverified:
+            exchange.shadow(Rejection(*UNVERIFIED))
+            return
+        settle(exchange, await self.identify(exchange), MISSING, self.challenge)
+
+    async def identify(self, exchange: Exchange) -> Identity | None:
         headers = exchange.request.headers
         ways = [way for way in self._ways if way.scheme.header in headers]
         if not ways:
-            raise Rejection(*MISSING, headers=self._challenge)
+            return None
         cause = ""
         for way in ways:
             try:
@@ -207,11 +232,8 @@ class WebhookSignature:
             except NotAsAgreed as error:
                 cause = cause or str(error)  # perhaps it is signed in the provider's other way
             else:
-                break
-        else:
-            raise Rejection(*MALFORMED, headers=self._challenge, cause=cause)
-        if exchange.identity is None:
-            exchange.identity = self._identity
+                return self._identity
+        raise Rejection(*MALFORMED, headers=self.challenge, cause=cause)
 
     async def _verify(self, exchange: Exchange, way: Verification) -> None:
         request, scheme = exchange.request, way.scheme
@@ -256,7 +278,7 @@ class WebhookSignature:
         if off > tolerance:
             facts = {"signed_at": at, "now": now, "off_by": off, "tolerance": tolerance}
             change = Change("tolerance", Duration(ceil(off)))
-            raise Rejection(*EXPIRED, headers=self._challenge, facts=facts, change=change)
+            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts, change=change)
 
     async def _digest(self, key: bytes, algorithm: Algorithm, pieces: Sequence[bytes]) -> bytes:
         if sum(map(len, pieces)) <= _AT_ONCE:
@@ -279,4 +301,4 @@ class WebhookSignature:
                 await self._clock.sleep(0)
 
     def _invalid(self, cause: str) -> Rejection:
-        return Rejection(*INVALID, headers=self._challenge, cause=cause)
+        return Rejection(*INVALID, headers=self.challenge, cause=cause)

@@ -35,6 +35,8 @@ def sign_as_provider(
 
     Raises ValueError where a test leaves something out that is signed and nobody can make up.
     """
+    if not config.secrets:
+        return  # nothing is verified, so that nothing need be signed
     secret = config.secrets[0]
     way = next(way for way in verifications(config) if is_for(way.scheme, secret))
     scheme = way.scheme
