@@ -28,11 +28,11 @@ kin) counts as that one. The request that opens a WebSocket is a GET. Browsers s
 credentials with a CORS preflight: `cors` answers those before this policy is asked.
 
 **Telling the application.** `forward` names headers and what they say: `auth.id`; `auth.method`, the
-name of the way; `auth.claims.NAME`, which is an attribute of a key or a claim of a token; what has
-no such name as a whole is looked for within others, by the names between the dots. Text is itself, all else is JSON, and what the caller does not have is left
-out. Clients can't send these headers, on no route of the configuration, whether or not they are
-authenticated, in no spelling with underscores and in no trailer. What can't stand in a header, such
-as a line break in a claim, refuses the request.
+name of the way; `auth.claims.NAME`, which is an attribute of a key or a claim of a token. What has no
+such name as a whole is looked for within others, by the names between the dots. Text is itself, all
+else is JSON, and what the caller does not have is left out. Clients can't send these headers: on no
+route of the configuration, whether or not they are authenticated, in no spelling with underscores,
+and in no trailer. What can't stand in a header, such as a line break in a claim, refuses the request.
 
 **What the client sees.** `401` with one `WWW-Authenticate` for each way, whatever was wrong with
 which; the log and the decision tell. `503` where what was shown can't be judged now, such as when a
