@@ -212,6 +212,16 @@ async def test_where_none_is_needed_who_shows_one_is_known_by_it() -> None:
     assert ("acme", "api_key") == (asked.identity.id, asked.identity.method)
 
 
+async def test_an_application_sees_no_other_method_in_a_spelling_that_only_it_reads() -> None:
+    policy = a_policy(methods=methods("POST"))
+
+    headers = await told(
+        policy, exchange(headers={"X_HTTP_Method_Override": "POST", "X-Method_Override": "PUT"})
+    )
+
+    assert {} == headers
+
+
 FORWARD = {"X-Auth-Id": "auth.id", "X-Auth-Method": "auth.method", "X-Plan": "auth.claims.plan"}
 
 

@@ -117,7 +117,7 @@ class ApiKeyConfig(PolicyConfig, frozen=True, kw_only=True):
         """One place for the key, and at least one key."""
         if self.header is not None and self.query is not None:
             yield "query", "a key stands in one place; expected `header` or `query`"
-        if self.header is not None and self.header.count("-") > _MOST_DASHES:
+        if self.header is not None and sum(map(self.header.count, "-_")) > _MOST_DASHES:
             yield "header", f"there are too many dashes in it; expected at most {_MOST_DASHES}"
         if self.query is not None and MASK not in masked_query(f"{quote(self.query)}=x"):
             yield "query", _NOT_MASKED

@@ -4,7 +4,12 @@
 authenticate:
   methods: [POST, PUT, PATCH, DELETE]
   any_of:
-    - api_key: {header: X-API-Key, format: "^[0-9a-f]{64}$", keys_file: /run/secrets/keys.yaml}
+    - api_key:
+        format: "^[0-9a-f]{64}$"
+        keys:
+          - id: acme
+            sha256: f3d3dafe1fe28f0f2c3e40a2b4c1f1b9e6c37ef8b9c8a1b1d3d0e6f6f5c2a7d4
+            attributes: {plan: gold}
     - basic_auth: {credentials: [{env: OPERATOR}]}
   forward: {X-Auth-Id: auth.id, X-Plan: auth.claims.plan}
 ```
@@ -61,6 +66,7 @@ from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
+from proxy.headers import spellings
 from proxy.policies.authenticator import Authenticator
 from proxy.policies.identity.authenticate.forwarding import (
     MOST_SPELLINGS,
@@ -107,6 +113,10 @@ _TAKEN = frozenset(
 )
 """Names that `forward` can't have: they frame the message, or mean something to everybody."""
 _OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+_LIKE_OVERRIDES = frozenset[bytes]().union(*map(spellings, _OVERRIDES)) - {
+    name.lower().encode() for name in _OVERRIDES
+}
+"""CGI and WSGI take these for those."""
 
 
 class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
@@ -166,9 +176,10 @@ class Authenticate:
         self._forward = tuple(config.forward.items())
         self._dropped = dropped_names(config.forward)
         waits = any(way.waits for way in self._ways)
-        self.on_request: Callable[[Exchange], Any] = self._ask_and_wait if waits else self._ask
+        if waits:
+            self.on_request = self._ask_and_wait  # type: ignore[method-assign, assignment]  # a coroutine then
 
-    def _ask(self, exchange: Exchange) -> None:
+    def on_request(self, exchange: Exchange) -> None:
         verdict = Verdict()
         for way in self._ways:
             try:
@@ -195,19 +206,20 @@ class Authenticate:
                 raise Rejection(
                     *UNAVAILABLE, cause=verdict.cause, facts=verdict.facts, retry_after=verdict.retry_after
                 )
-            raise self._refusal(INVALID, verdict.cause, verdict.facts)
+            raise Rejection(*INVALID, headers=self._challenge, cause=verdict.cause, facts=verdict.facts)
         identity = verdict.identity
         if identity is not None:
             self._tell(exchange, identity)
             if exchange.identity is None:
                 exchange.identity = identity
         elif self._is_required(exchange):
-            raise self._refusal(MISSING)
+            raise Rejection(*MISSING, headers=self._challenge)
 
     def _is_required(self, exchange: Exchange) -> bool:
         request = exchange.request
         if request.method not in self._optional:
             return True
+        request.headers.drop(_LIKE_OVERRIDES)
         return any(
             value.strip().upper() not in self._optional
             for name in _OVERRIDES
@@ -218,15 +230,10 @@ class Authenticate:
         try:
             told = [(name, fact.of(identity)) for name, fact in self._forward]
         except ValueError as error:
-            raise self._refusal(INVALID, str(error)) from None
+            raise Rejection(*INVALID, headers=self._challenge, cause=str(error)) from None
         for name, value in told:
             if value is not None:
                 exchange.request.headers.add(name, value)
-
-    def _refusal(
-        self, what: tuple[int, str, str], cause: str = "", facts: Mapping[str, object] | None = None
-    ) -> Rejection:
-        return Rejection(*what, headers=self._challenge, cause=cause, facts=facts)
 
 
 def _check_apart(

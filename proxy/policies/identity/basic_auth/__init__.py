@@ -44,9 +44,9 @@ logs, errors and decisions.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -125,20 +125,20 @@ class BasicAuth:
         realm = config.realm.replace("\\", "\\\\").replace('"', '\\"')
         # RFC 7617, section 2.1: only so will a browser send what is not ASCII as UTF-8.
         self.challenge = [("WWW-Authenticate", f'Basic realm="{realm}", charset="UTF-8"')]
-        self.identify: Callable[[Exchange], Any] = self._identify
-        self.on_request: Callable[[Exchange], Any] = self._on_request
         if config.htpasswd is not None and config.htpasswd.users:
             self._passwords = Passwords(config.htpasswd.users, config.remember_for, services)
-            self.identify, self.on_request = self._identify_slowly, self._on_request_slowly
+            self.identify = self._identify_slowly  # type: ignore[method-assign, assignment]
+            self.on_request = self._on_request_slowly  # type: ignore[method-assign, assignment]
 
-    def _on_request(self, exchange: Exchange) -> None:
-        settle(exchange, self._identify(exchange), MISSING, self.challenge)
+    def on_request(self, exchange: Exchange) -> None:
+        """A coroutine function where a file is asked."""
+        settle(exchange, self.identify(exchange), MISSING, self.challenge)
 
     async def _on_request_slowly(self, exchange: Exchange) -> None:
         settle(exchange, await self._identify_slowly(exchange), MISSING, self.challenge)
 
-    def _identify(self, exchange: Exchange) -> Identity | None:
-        """By `credentials`, without waiting for anything."""
+    def identify(self, exchange: Exchange) -> Identity | None:
+        """By `credentials`, without waiting for anything; a coroutine function where a file is asked."""
         credential = self._shown(exchange)
         if credential is None:
             return None

@@ -43,10 +43,9 @@ the new one beside the old one, then tell the sender, then take the old one out.
 has several signatures, one that is right is enough.
 
 **Without a secret.** A secret that is not there refuses the policy file, as everywhere. For
-developers who have none, `on_missing_secret: allow` goes on with those that are there, and where
-none is admits every request unverified. It is refused at load unless Seawall runs with `--env dev`.
-Then each load warns of it with file and line, and each such request counts as
-`webhook_signature.unverified` in shadow: in `refusals_total`, in the access log, and as a decision.
+developers who have none, `on_missing_secret: allow` goes on with those that are there, and without
+any admits every request unverified. It is refused at load but with `--env dev`. Each load warns of
+it, and each such request is `webhook_signature.unverified` in shadow: in metrics, log and decisions.
 
 **URLs.** Twilio and Square sign the URL that they call, which a proxy in between may have
 rewritten: `public_url` says how it begins, up to where the path that arrives here follows.
@@ -58,8 +57,8 @@ a time accept an old request for ever: nothing here keeps it from being sent twi
 and square, and a published example for github. The others publish neither for Python nor as an
 example: they are made from the senders' documentation.
 
-**What the client sees.** `401` with `WWW-Authenticate`. The reason tells a request without a
-signature from a wrong one; what was wrong with it is in the log and in the decision only.
+**What the client sees.** `401` with `WWW-Authenticate`. The reason tells none from one in another
+form and from a wrong one, and a right one that its time is off; log and decision tell the rest.
 
 **Who the caller is.** The name of the policy or the route, where nothing before has said it.
 
@@ -143,8 +142,7 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
     on_missing_secret: Annotated[
         Literal["reject", "allow"],
         Meta(
-            description="A secret that is not there: `reject` the policy file, or, with `--env dev` only, "
-            "`allow` requests without verifying them."
+            description="Without a secret: `reject` the file, or, with `--env dev` only, `allow` everybody."
         ),
     ] = "reject"  # noqa: S105  # no password
     tolerance: Annotated[
