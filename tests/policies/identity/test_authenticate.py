@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.config.patterns import Method
 from proxy.config.secrets import Secret
 from proxy.config.units import HeaderName
-from proxy.errors import Busy
+from proxy.errors import Busy, Rejection
 from proxy.exchange import Exchange, Identity
 from proxy.policies.identity.authenticate import Authenticate, AuthenticateConfig
 from proxy.policies.identity.authenticate.forwarding import Fact
@@ -103,6 +105,20 @@ async def test_one_way_is_enough_and_nothing_wrong_may_be_shown(
     headers: Mapping[str, str], expected: tuple[int, str | None]
 ) -> None:
     assert expected == await answer(a_policy(*ALL), exchange(headers=headers))
+
+
+@given(st.integers(0, 63), st.characters(min_codepoint=33, max_codepoint=126), st.booleans())
+def test_no_changed_credential_is_accepted_beside_a_right_one(at: int, letter: str, beside: bool) -> None:
+    key = GOOD[:at] + letter + GOOD[at + 1 :]
+    headers = {"X-API-Key": key} | (PASSWORD if beside else {})
+
+    try:
+        a_policy().on_request(exchange(headers=headers))
+        accepted = True
+    except Rejection:
+        accepted = False
+
+    assert (key == GOOD) == accepted
 
 
 @pytest.mark.parametrize("ways", [(BY_KEY, BY_OTHER_KEY), (BY_OTHER_KEY, BY_KEY)])

@@ -152,6 +152,14 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
             if first is not name:
                 yield f"forward.{name}", f"an application may take it for {first}; expected one of them"
 
+    def in_words(self) -> Sequence[str]:
+        """For which methods, and what its ways say of themselves."""
+        needed = (
+            () if self.methods is None else (f"{', '.join(self.methods)} need a credential, others do not",)
+        )
+        ways = (way.chosen for way in self.any_of)
+        return (*needed, *(f"by {kind}: {said}" for kind, config in ways for said in config.in_words()))
+
 
 class _Asked(NamedTuple):
     kind: str

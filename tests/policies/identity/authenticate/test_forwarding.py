@@ -56,3 +56,23 @@ def test_every_mix_of_dashes_and_underscores_is_dropped() -> None:
     assert {b"x-auth-id", b"x_auth-id", b"x-auth_id", b"x_auth_id"} == dropped_names(
         {HeaderName("X-Auth_Id"): Fact("auth.id")}
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("gold", "gold"), (True, "true"), (3, "3"), (["a", 1], '["a",1]'), ({"größe": None}, '{"größe":null}')],
+)
+def test_text_is_itself_and_all_else_is_json(value: object, text: str) -> None:
+    assert text == Fact("auth.claims.x").of(Identity("a", "jwt", {"x": value}))
+
+
+@pytest.mark.parametrize("value", ["a\nb", " a", "", "\udc80", "a" * 4097, ["a" * 4097], object()])
+def test_what_can_not_stand_in_a_header_is_told_of_without_it(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^auth\.claims\.x (is|can't)") as raised:
+        Fact("auth.claims.x").of(Identity("a", "jwt", {"x": value}))
+
+    assert "aaaa" not in str(raised.value)
+
+
+def test_who_a_caller_is_and_how_that_was_proved() -> None:
+    assert ["a", "jwt"] == [Fact(f"auth.{name}").of(Identity("a", "jwt")) for name in ("id", "method")]
