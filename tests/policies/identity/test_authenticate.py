@@ -446,6 +446,7 @@ def test_two_ways_in_one_entry_are_told_apart(tmp_path: Any) -> None:
     assert ["authenticate.any_of[0]"] == problems(f"authenticate: {says}", tmp_path)
 
 
-def test_a_header_for_credentials_is_not_forwarded() -> None:
-    with pytest.raises(ValueError, match="`forward` has x-api-key, where api_key looks for a credential"):
-        a_policy(forward={"x-api-key": "auth.id"})
+@pytest.mark.parametrize("name", ["x-api-key", "X_API_Key"])
+def test_a_header_for_credentials_is_not_forwarded(name: str) -> None:
+    with pytest.raises(ValueError, match=f"`forward` has {name}, where api_key looks for a credential"):
+        a_policy(forward={name: "auth.id"})

@@ -246,7 +246,7 @@ async def test_a_rehearsal_shows_the_password_that_the_test_has_for_a_user_of_th
 def test_a_rehearsal_that_knows_nobody_of_the_file_says_so() -> None:
     config = BasicAuthConfig(htpasswd=Htpasswd("/run/users").holding(USERS))
 
-    with pytest.raises(ValueError, match="no user's password is known; .* for one of ann"):
+    with pytest.raises(ValueError, match=r"no user's password is known; .* for one of ann"):
         sign_with_password(config, Unsigned("GET", "/"), {})
 
 
