@@ -125,5 +125,9 @@ class FetchError(SeawallError):
         self.status = status
 
 
+class Busy(SeawallError):
+    """So much work is waiting that more of it would not be done in time."""
+
+
 class StoreError(SeawallError):
     """A store of state is out of reach; the policy that asked says what happens then."""

@@ -145,6 +145,20 @@ def unreported(text: str, numbers: Mapping[str, object]) -> None:
     """Where nobody listens: in rehearsals and tests."""
 
 
+class InThread(Protocol):
+    """Do work that takes milliseconds where it holds up no other request.
+
+    Raises Busy, at once, where too much of it is waiting.
+    """
+
+    async def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    """In rehearsals and tests, where nobody is held up."""
+    return work()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """All that a policy may depend on. Handed in once, when it is built."""
@@ -161,6 +175,8 @@ class Services:
     """For changes that operators want to know of, such as a breaker that opens; not for each request."""
     fetch: Fetch = offline
     """For keys and certificates from elsewhere."""
+    in_thread: InThread = at_once
+    """For slow hashes."""
 
     def shared(self, key: str, make: Callable[[], T]) -> T:
         """State of this policy's name that outlives a reload, by `key`; `make` makes the first."""

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import headers as module
-from proxy.headers import ANY_FORWARDED, HeaderBlock, Headers, arrived, without, without_these
+from proxy.headers import ANY_FORWARDED, HeaderBlock, Headers, arrived, spellings, without, without_these
 
 
 def received(*fields):
@@ -303,3 +303,16 @@ def test_however_many_sets_are_dropped_they_fill_no_memory(names):
         assert lines((b"A", b"")) == headers.serialize()
     assert len(module._finders) <= 512
     assert max(map(len, module._finders)) <= 256
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Id", {b"id"}),
+        ("X-Id", {b"x-id", b"x_id"}),
+        ("X_Id", {b"x-id", b"x_id"}),
+        ("a-b-c", {b"a-b-c", b"a_b-c", b"a-b_c", b"a_b_c"}),
+    ],
+)
+def test_spellings_that_are_one_name_to_cgi(name, expected):
+    assert expected == spellings(name)

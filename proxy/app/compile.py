@@ -25,7 +25,8 @@ from proxy.fetch import Fetch, offline
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
-from proxy.policy import Hooks, Policy, Report, Services, Shared, unreported
+from proxy.policies.identity.authenticate import AuthenticateConfig
+from proxy.policy import Hooks, InThread, Policy, Report, Services, Shared, at_once, unreported
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
 from proxy.router.rules import Rule
@@ -54,6 +55,7 @@ class Parts:
     state: Shared
     report: Report = unreported
     fetch: Fetch = offline
+    in_thread: InThread = at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,15 @@ class _Compiler:
                 )
         prefix = self._configuration.clients.ipv6_prefix
         services = Services(
-            parts.clock, parts.random, parts.store, parts.state, name, prefix, parts.report, parts.fetch
+            parts.clock,
+            parts.random,
+            parts.store,
+            parts.state,
+            name,
+            prefix,
+            parts.report,
+            fetch=parts.fetch,
+            in_thread=parts.in_thread,
         )
         return kind.build(policy.config, services)
 
@@ -271,3 +281,13 @@ def head_caps(configuration: Configuration) -> HeadCaps:
     # Lines have their colons and ends, which `headers` does not count; the first has the target.
     head = max(caps.head, target + headers + 4 * fields + 4)
     return HeadCaps(target, head, fields)
+
+
+def identity_headers(configuration: Configuration) -> frozenset[bytes]:
+    """Names in which some route tells its application who a caller is: no client may use them anywhere."""
+    return frozenset(
+        name.lower().encode("latin-1")
+        for policy in configuration.instances()
+        if isinstance(policy.config, AuthenticateConfig) and policy.mode != "shadow"
+        for name in policy.config.forward
+    )

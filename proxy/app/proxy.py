@@ -14,13 +14,14 @@ from proxy.admin.answers import answer
 from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
 from proxy.app.breakers import Breakers, gauges, log_change
-from proxy.app.compile import Parts, Plan, compile_plan, head_caps
+from proxy.app.compile import Parts, Plan, compile_plan, head_caps, identity_headers
 from proxy.app.fetching import Fetcher
 from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
 from proxy.app.reload_log import ReloadLog
 from proxy.app.settings import Settings
 from proxy.app.watching import Watcher
+from proxy.app.workers import Workers
 from proxy.clock import Clock, SystemClock
 from proxy.config.configuration import Configuration
 from proxy.config.dismantle import dismantle
@@ -31,7 +32,7 @@ from proxy.errors import ConfigError, Problem
 from proxy.exchange import Response, RouteFacts
 from proxy.fetch import Fetch
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Shared, Switched
+from proxy.policy import InThread, Shared, Switched
 from proxy.router import Entry, RoutingTable
 from proxy.stores.memory import MemoryStore
 from proxy.telemetry.access_log import AccessLog
@@ -57,6 +58,7 @@ def read_policies(settings: Settings) -> Configuration:
         env=os.environ,
         allow_literal_secrets=settings.allow_literal_secrets,
         default_upstream=settings.upstream,
+        environment=settings.env,
     )
 
 
@@ -77,7 +79,9 @@ class Proxy:
         configuration: Configuration,
         clock: Clock | None = None,
         random: Random | None = None,
+        *,
         fetch: Fetch | None = None,
+        in_thread: InThread | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -88,8 +92,15 @@ class Proxy:
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
         store = MemoryStore(self.clock)
         self._fetcher = Fetcher()
+        self._workers = Workers()
         self._parts = Parts(
-            self.clock, random or SystemRandom(), store, Shared(), log_change, fetch or self._fetcher
+            self.clock,
+            random or SystemRandom(),
+            store,
+            Shared(),
+            log_change,
+            fetch=fetch or self._fetcher,
+            in_thread=in_thread or self._workers,
         )
         self._breakers = Breakers(self._parts.state)
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}
@@ -217,6 +228,7 @@ class Proxy:
             peers=TrustedPeers([network.network for network in configuration.clients.trusted_proxies]),
             caps=head_caps(configuration),
             request_id_header=configuration.request_id.header,
+            identity_headers=identity_headers(configuration),
             accept_request_id=configuration.request_id.accept == "trusted",
             local=self._local(configuration),
         )
@@ -320,5 +332,6 @@ class Proxy:
         await self._fetcher.close()
         await asyncio.gather(*(pool.close() for _, pool in self._pools.values()))
         self._wheel.close()
+        self._workers.close()
         if self._access_log is not None:
             self._access_log.close()

@@ -25,3 +25,4 @@ class Settings:
     access_log: bool = True
     watch: Literal["auto", "poll", "off"] = "auto"
     allow_literal_secrets: bool = False
+    env: str = "prod"

@@ -16,6 +16,7 @@ from proxy.cli.loading import planned
 from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
+    env_option,
     problem_as_json,
     upstream_option,
 )
@@ -46,6 +47,7 @@ class _Checked:
 )
 @upstream_option
 @allow_literal_secrets_option
+@env_option
 @click.option(
     "--test-secrets",
     is_flag=True,
@@ -64,6 +66,7 @@ def check(
     paths: tuple[Path, ...],
     upstream: str | None,
     allow_literal_secrets: bool,
+    env: str,
     test_secrets: bool,
     strict: bool,
     output: str,
@@ -78,7 +81,9 @@ def check(
     Exit code: 0 fine, 1 problems found; with --strict also where there are warnings.
     """
     checked = [
-        _check(path, upstream, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
+        _check(
+            path, upstream, allow_literal_secrets=allow_literal_secrets, env=env, test_secrets=test_secrets
+        )
         for path in paths
     ]
     if output == "json":
@@ -90,9 +95,13 @@ def check(
     sys.exit(1 if failed else 0)
 
 
-def _check(path: Path, upstream: str | None, *, allow_literal_secrets: bool, test_secrets: bool) -> _Checked:
+def _check(
+    path: Path, upstream: str | None, *, allow_literal_secrets: bool, env: str, test_secrets: bool
+) -> _Checked:
     try:
-        plan = planned(path, upstream, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
+        plan = planned(
+            path, upstream, allow_literal_secrets=allow_literal_secrets, env=env, test_secrets=test_secrets
+        )
     except ConfigError as error:
         return _Checked(path, None, error.problems)
     warnings = dict.fromkeys((*plan.configuration.warnings, *advice(plan, SystemClock().now())))

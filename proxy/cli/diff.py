@@ -17,6 +17,7 @@ from proxy.cli.loading import planned
 from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
+    env_option,
     format_option,
     problem_as_json,
     upstream_option,
@@ -46,10 +47,17 @@ class _Compared:
 @click.argument("after", metavar="B", type=click.Path(path_type=Path))
 @upstream_option
 @allow_literal_secrets_option
+@env_option
 @click.option("--exit-code", "tells", is_flag=True, help="Exit with 1 where something differs, as git does.")
 @format_option
 def diff(
-    before: Path, after: Path, upstream: str | None, allow_literal_secrets: bool, tells: bool, output: str
+    before: Path,
+    after: Path,
+    upstream: str | None,
+    allow_literal_secrets: bool,
+    env: str,
+    tells: bool,
+    output: str,
 ) -> None:
     """Say what is in force differently in B than in A.
 
@@ -62,7 +70,7 @@ def diff(
     problems: dict[Path, Sequence[Problem]] = {}
     for path in (before, after):
         try:
-            plans.append(planned(path, upstream, allow_literal_secrets=allow_literal_secrets))
+            plans.append(planned(path, upstream, allow_literal_secrets=allow_literal_secrets, env=env))
         except ConfigError as error:
             problems[path] = error.problems
     if problems:

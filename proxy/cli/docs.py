@@ -158,9 +158,10 @@ def _rows(schema: StructShape, prefix: str = "") -> list[tuple[str, str, str, st
 
 
 def _structs_in(shape: Shape) -> Iterator[StructShape]:
-    """The schemas that `shape` nests, at any depth but within one another."""
+    """The schemas that `shape` nests, at any depth but within one another; policies have their own page."""
     if isinstance(shape, StructShape):
-        yield shape
+        if _policy_of(shape) is None:
+            yield shape
     elif isinstance(shape, ListShape):
         yield from _structs_in(shape.item)
     elif isinstance(shape, MapShape):
@@ -168,6 +169,11 @@ def _structs_in(shape: Shape) -> Iterator[StructShape]:
     elif isinstance(shape, UnionShape):
         for option in shape.options:
             yield from _structs_in(option)
+
+
+def _policy_of(shape: StructShape) -> str | None:
+    """The name of the policy whose keys these are."""
+    return next((policy.name for policy in PIPELINE_ORDER if policy.config is shape.type), None)
 
 
 def _in_words(shape: Shape) -> str:
@@ -178,11 +184,16 @@ def _in_words(shape: Shape) -> str:
         return " or ".join(f"`{_as_written(value)}`" for value in shape.values)
     if isinstance(shape, ListShape):
         return f"list: {_in_words(shape.item)}"
+    if isinstance(shape, StructShape):
+        return _mapping_in_words(shape)
     if isinstance(shape, MapShape):
         return f"mapping: {_in_words(shape.key)}, to {_in_words(shape.value)}"
-    if isinstance(shape, UnionShape):
-        return " or ".join(map(_in_words, shape.options))
-    return shape.words
+    return " or ".join(map(_in_words, shape.options)) if isinstance(shape, UnionShape) else shape.words
+
+
+def _mapping_in_words(shape: StructShape) -> str:
+    policy = _policy_of(shape)
+    return f"the keys of [`{policy}`]({policy}.md), but `mode`" if policy else shape.words
 
 
 def _default_in_words(value: Any) -> str:

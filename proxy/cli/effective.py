@@ -12,6 +12,7 @@ import click
 from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
+    env_option,
     format_option,
     policies_option,
     problem_as_json,
@@ -30,9 +31,15 @@ from proxy.policies import PIPELINE_ORDER
 @policies_option
 @upstream_option
 @allow_literal_secrets_option
+@env_option
 @format_option
 def effective(
-    route: str | None, policies: Path, upstream: str | None, allow_literal_secrets: bool, output: str
+    route: str | None,
+    policies: Path,
+    upstream: str | None,
+    allow_literal_secrets: bool,
+    env: str,
+    output: str,
 ) -> None:
     """Show what is in force on ROUTE, or on every route.
 
@@ -46,6 +53,7 @@ def effective(
             PIPELINE_ORDER,
             env=os.environ,
             allow_literal_secrets=allow_literal_secrets,
+            environment=env,
             default_upstream=upstream,
         )
     except ConfigError as error:

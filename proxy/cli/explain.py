@@ -18,6 +18,7 @@ from proxy.cli.explain_text import decision_as_text, request_as_text
 from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
+    env_option,
     format_option,
     problem_as_json,
     upstream_option,
@@ -93,6 +94,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @upstream_option
 @allow_literal_secrets_option
+@env_option
 @admin_option
 @token_file_option
 @format_option
@@ -138,6 +140,7 @@ def _rehearsed(
     policies: Path,
     upstream: str | None,
     allow_literal_secrets: bool,
+    env: str,
     upstream_status: int,
     signed: bool,
     **asked: Any,
@@ -155,6 +158,7 @@ def _rehearsed(
         PIPELINE_ORDER,
         env=os.environ,
         allow_literal_secrets=allow_literal_secrets,
+        environment=env,
         default_upstream=upstream,
         rehearsal=True,
     )

@@ -8,6 +8,7 @@ from random import SystemRandom
 
 from proxy.app.compile import Parts, Plan, compile_plan
 from proxy.clock import SystemClock
+from proxy.config.context import PRODUCTION
 from proxy.config.loader import load
 from proxy.policies import PIPELINE_ORDER
 from proxy.policy import Shared
@@ -15,7 +16,12 @@ from proxy.stores.memory import MemoryStore
 
 
 def planned(
-    path: Path, upstream: str | None, *, allow_literal_secrets: bool, test_secrets: bool = False
+    path: Path,
+    upstream: str | None,
+    *,
+    allow_literal_secrets: bool,
+    env: str = PRODUCTION,
+    test_secrets: bool = False,
 ) -> Plan:
     """What is in the file or the folder at `path`, with every policy built and nothing served.
 
@@ -29,6 +35,7 @@ def planned(
         allow_literal_secrets=allow_literal_secrets,
         default_upstream=upstream,
         rehearsal=test_secrets,
+        environment=env,
     )
     clock = SystemClock()
     return compile_plan(configuration, Parts(clock, SystemRandom(), MemoryStore(clock), Shared()))

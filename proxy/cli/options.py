@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from proxy.config.context import DEVELOPMENT, PRODUCTION
 from proxy.config.upstream_url import UpstreamUrl
 from proxy.errors import Problem
 
@@ -42,6 +43,16 @@ allow_literal_secrets_option = click.option(
     show_envvar=True,
     is_flag=True,
     help="Accept secrets that stand in policy files: for trying things out.",
+)
+
+env_option = click.option(
+    "--env",
+    envvar="SEAWALL_ENV",
+    show_envvar=True,
+    default=PRODUCTION,
+    show_default=True,
+    metavar="NAME",
+    help=f"Where this runs; only `{DEVELOPMENT}` allows what is for developers (`on_missing_secret: allow`).",
 )
 
 format_option = click.option(

@@ -14,6 +14,7 @@ import click
 from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
+    env_option,
     format_option,
     problem_as_json,
     upstream_option,
@@ -48,9 +49,15 @@ class _Tested:
 @click.option("--filter", "wanted", default="", metavar="TEXT", help="Only tests with TEXT in their names.")
 @upstream_option
 @allow_literal_secrets_option
+@env_option
 @format_option
 def test(
-    paths: tuple[Path, ...], wanted: str, upstream: str | None, allow_literal_secrets: bool, output: str
+    paths: tuple[Path, ...],
+    wanted: str,
+    upstream: str | None,
+    allow_literal_secrets: bool,
+    env: str,
+    output: str,
 ) -> None:
     """Play the `tests` of policy files, and say what is not as they expect.
 
@@ -61,13 +68,15 @@ def test(
 
     Exit code: 0 all passed, 1 failures or problems, or no tests at all.
     """
-    tested = [_test(path, wanted, upstream, allow_literal_secrets=allow_literal_secrets) for path in paths]
+    tested = [
+        _test(path, wanted, upstream, allow_literal_secrets=allow_literal_secrets, env=env) for path in paths
+    ]
     click.echo(_as_json(tested) if output == "json" else "\n".join(_as_text(tested, wanted)))
     played = any(entry.played for entry in tested)
     sys.exit(0 if played and all(entry.ok for entry in tested) else 1)
 
 
-def _test(path: Path, wanted: str, upstream: str | None, *, allow_literal_secrets: bool) -> _Tested:
+def _test(path: Path, wanted: str, upstream: str | None, *, allow_literal_secrets: bool, env: str) -> _Tested:
     try:
         configuration = load(
             path,
@@ -76,6 +85,7 @@ def _test(path: Path, wanted: str, upstream: str | None, *, allow_literal_secret
             allow_literal_secrets=allow_literal_secrets,
             default_upstream=upstream,
             rehearsal=True,
+            environment=env,
         )
         chosen = [each for each in configuration.tests if wanted.lower() in each.test.name.lower()]
         return _Tested(path, (), [play(configuration, each) for each in chosen])

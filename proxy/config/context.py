@@ -19,6 +19,13 @@ INVALID: Final[Any] = object()
 """Instead of a value: there is none, and where that is a problem it has been reported."""
 
 
+ABSENT: Final[Any] = object()
+"""Instead of a secret that is not there, where the operator allows that: no list has it."""
+
+PRODUCTION, DEVELOPMENT = "prod", "dev"
+"""What `--env` is where nobody says it, and the one value with which less is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """How to type; the same for a whole route or definition."""
@@ -30,6 +37,10 @@ class Context:
     """Nothing is built of it, so variables, secrets and files may be missing."""
     partial: bool = False
     """What is required may come from elsewhere when this is merged; nothing is built of it."""
+    environment: str = PRODUCTION
+    """What `--env` says."""
+    secrets_may_be_absent: bool = False
+    """The operator wants to go on without those that are not there."""
     files: Mapping[Path, bytes] = field(default_factory=dict)
     """What some files hold in a rehearsal, whatever is on disk."""
 

@@ -141,6 +141,8 @@ def _fields(shape: StructShape, node: Node | None, path: str) -> Iterator[Value]
         child = entries.get(key)
         if child is not None and child.value is not None:
             yield from _given(field.shape, child, here)
+        elif shape.choice:
+            continue  # another one was chosen
         elif isinstance(field.default, msgspec.Struct):
             yield from _fields(struct_shape(type(field.default)), None, here)
         else:

@@ -155,6 +155,8 @@ def _map(shape: MapShape) -> Json:
 
 def _struct(shape: StructShape) -> Json:
     schema = _object({key: _field(field) for key, field in shape.fields.items()})
+    if shape.choice:
+        schema |= {"minProperties": 1, "maxProperties": 1}
     required = [key for key, field in shape.fields.items() if field.required]
     return {**schema, "required": required} if required else schema
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from proxy.config.configuration import Configuration, Kind, RouteConfig
-from proxy.config.context import Context
+from proxy.config.context import PRODUCTION, Context
 from proxy.config.files import Files, read
 from proxy.config.instances import NO_ROUTE, PolicyTyper
 from proxy.config.merge import standing_for
@@ -41,13 +41,15 @@ def load(
     allow_literal_secrets: bool = False,
     default_upstream: str | None = None,
     rehearsal: bool = False,
+    environment: str = PRODUCTION,
 ) -> Configuration:
     """The configuration in the file or the folder at `path`.
 
     `kinds` are all kinds of policies, in pipeline order; `env` is for `${...}` and secrets.
     `default_upstream` is the url of the upstream `app` where the files leave it out. In a
     rehearsal, what `test_secrets` says stands above `env` and the files of secrets; else that
-    is not looked at. Raises ConfigError with every problem, and nothing else whatever the files hold.
+    is not looked at. `environment` is what `--env` says. Raises ConfigError with every problem,
+    and nothing else whatever the files hold.
     """
     shapes = {kind.name: struct_shape(kind.config) for kind in kinds}
     kinds_with_secrets = (name for name, shape in shapes.items() if shape.secret)
@@ -55,7 +57,7 @@ def load(
         {*kinds_with_secrets, *(name for shape in shapes.values() for name in secret_names(shape))}
     )
     files = read(path, env, report, rehearsal=rehearsal)
-    context = Context(report, env, allow_literal_secrets)
+    context = Context(report, env, allow_literal_secrets, environment=environment)
     if rehearsal:
         env = {**env, **variables(files.documents)}
         context = replace(context, env=env, files=held_files(files.documents))

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Meta
 
-from proxy.config.context import INVALID, Context, unknown_key, unresolved, wrong
+from proxy.config.context import ABSENT, INVALID, Context, unknown_key, unresolved, wrong
 from proxy.config.nodes import Node, plain, quoted
 from proxy.config.secrets import Secret, secret_from_env, secret_from_file
 from proxy.config.shapes import (
@@ -147,6 +147,9 @@ def _reference(shape: SecretShape, node: Node, entries: dict[str, Node], context
     try:
         return _referred(key, child, context)
     except ValueError as error:
+        if context.secrets_may_be_absent:
+            context.report.warn(child, f"{error}; left out, and where no other is left NOTHING is verified")
+            return ABSENT
         if not context.lenient:
             context.report.add(child, str(error))
         return INVALID

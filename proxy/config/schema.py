@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,29 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Each field is `Annotated[type, Meta(description=...)]`; the description, the default
     and the bounds become the editor's schema and the docs page.
     """
+
+
+class Choice(Schema, frozen=True, kw_only=True):
+    """A mapping with exactly one of its keys, each of which is None by default."""
+
+    @property
+    def chosen(self) -> tuple[str, Any]:
+        """The key that stands there, and its value; of a valid one."""
+        ((name, value),) = self._given()
+        return name, value
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """One, and no more."""
+        count = len(list(self._given()))
+        if count != 1:
+            known = ", ".join(info.encode_name for info in msgspec.structs.fields(type(self)))
+            yield "", f"got {count or 'none'} of them; expected one of {known}"
+
+    def _given(self) -> Iterator[tuple[str, Any]]:
+        for info in msgspec.structs.fields(type(self)):
+            value = getattr(self, info.name)
+            if value is not None:
+                yield info.encode_name, value
 
 
 class PolicyConfig(Schema, frozen=True, kw_only=True):

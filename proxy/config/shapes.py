@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,6 +17,7 @@ from msgspec import NODEFAULT, Meta
 
 from proxy.config.model import PolicyDefinitions, PolicyUses
 from proxy.config.patterns import Name
+from proxy.config.schema import Choice, PolicyConfig
 from proxy.config.secrets import Secret
 from proxy.config.units import Duration, FilePath, HeaderValue, Share, Size, Unit
 from proxy.config.upstream_url import UpstreamUrl
@@ -110,6 +111,11 @@ class StructShape(Shape):
 
     type: type[msgspec.Struct]
     fields: dict[str, FieldShape]
+
+    @property
+    def choice(self) -> bool:
+        """One of its keys stands there, and no other."""
+        return issubclass(self.type, Choice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +213,19 @@ def _plain(annotation: Any, bounds: Meta | None) -> Shape:
     if annotation in (PolicyUses, PolicyDefinitions):
         return PoliciesShape("a mapping", annotation)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return struct_shape(annotation)
+        shape = struct_shape(annotation)
+        return _inner_policy(shape) if issubclass(annotation, PolicyConfig) else shape
     if isinstance(annotation, type) and isinstance(annotation, Unit):
         unit: Any = annotation
         words = "a file" if issubclass(unit, FilePath) else "a value"
         hidden = getattr(unit, "hidden", False)
         return UnitShape(f"{words} such as {unit.example}", unit, bounds, secret=hidden)
     raise TypeError(f"a policy file cannot hold {annotation!r}")
+
+
+def _inner_policy(shape: StructShape) -> StructShape:
+    """A policy within another has that one's mode, and none of its own."""
+    return replace(shape, fields={key: entry for key, entry in shape.fields.items() if key != "mode"})
 
 
 def _union(args: Sequence[Any], bounds: Meta | None) -> Shape:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from proxy.config.context import INVALID, Context, unknown_key, unresolved, wrong
+from proxy.config.context import ABSENT, DEVELOPMENT, INVALID, Context, unknown_key, unresolved, wrong
 from proxy.config.documents import Document, read_document
 from proxy.config.nodes import Node, Source, plain, quoted
 from proxy.config.report import Report
@@ -42,6 +42,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 _INDEX = re.compile(r"\[([0-9]{1,9})\]")
 
 _MAPPING = shape_of(dict[str, Any])
+
+_ON_MISSING_SECRET = "on_missing_secret"  # noqa: S105  # a key
 
 EXTENSION = "x-"
 """Keys that begin so are the operator's own, for anchors."""
@@ -103,12 +105,12 @@ def _list(shape: ListShape, node: Node, context: Context) -> Any:
         return wrong(shape, node, context)
     if context.partial:  # lists replace when they are merged, so what stands in one is complete
         context = replace(context, partial=False)
-    items = [convert(shape.item, item, context) for item in node.value]
-    if any(item is INVALID for item in items):
+    stated = [convert(shape.item, item, context) for item in node.value]
+    if any(item is INVALID for item in stated):
         return INVALID
-    if expected := outside(items, shape.bounds):
+    if expected := outside(stated, shape.bounds):
         return wrong(shape, node, context, expected)
-    return shape.make(items)
+    return shape.make([item for item in stated if item is not ABSENT])
 
 
 def _map(shape: MapShape, node: Node, context: Context) -> Any:
@@ -142,6 +144,7 @@ def _struct(shape: StructShape, node: Node, context: Context) -> Any:
         return wrong(shape, node, context)
     values: dict[str, Any] = {}
     valid = True
+    context = _as_to_secrets(shape, node.value.get(_ON_MISSING_SECRET), context)
     for key, child in node.value.items():
         entry = shape.fields.get(key)
         if entry is None:
@@ -156,6 +159,19 @@ def _struct(shape: StructShape, node: Node, context: Context) -> Any:
             context.report.add(node, f"`{key}` is missing; expected {entry.shape.words}", at_key=True)
             valid = False
     return _built(shape, values, node, context.report) if valid else INVALID
+
+
+def _as_to_secrets(shape: StructShape, said: Node | None, context: Context) -> Context:
+    """What a policy says of secrets that are not there: only a developer goes on without them."""
+    if said is None or said.value != "allow" or _ON_MISSING_SECRET not in shape.fields:
+        return context
+    if context.environment != DEVELOPMENT:
+        message = (
+            "`allow` lets everybody in where a secret is missing; expected reject, or the option --env dev"
+        )
+        context.report.add(said, message)
+        return context
+    return replace(context, secrets_may_be_absent=not context.lenient)
 
 
 def _built(shape: StructShape, values: dict[str, Any], node: Node, report: Report) -> Any:

@@ -23,6 +23,7 @@ from proxy.app.settings import Settings
 from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
 from proxy.config.schema import PolicyConfig
 from proxy.fetch import offline
+from proxy.policy import at_once
 from proxy.rehearsal.client import Client, Received
 from proxy.rehearsal.messages import Answer, Fields, Request
 from proxy.rehearsal.upstream import Call, Upstreams
@@ -102,7 +103,9 @@ class Rehearsal:
 
     async def _start(self) -> Proxy:
         settings = Settings(Path(), access_log=False)
-        return Proxy(settings, self.configuration, self.clock, Random(_SEED), offline)
+        return Proxy(
+            settings, self.configuration, self.clock, Random(_SEED), fetch=offline, in_thread=at_once
+        )
 
     def __enter__(self) -> Self:
         return self

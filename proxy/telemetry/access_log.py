@@ -143,6 +143,8 @@ def _circumstances(exchange: Exchange, outcome: Outcome) -> str:
 def _verdict(exchange: Exchange, outcome: Outcome) -> str:
     reason = reason_of(exchange.refusal, outcome)
     parts = f',"reason":{_text(reason)}' if reason else ""
+    if exchange.refusal is not None and exchange.refusal.cause:
+        parts += f',"cause":{_text(exchange.refusal.cause)}'
     if exchange.shadowed:
         parts += f',"shadow":[{",".join([_text(rejection.reason) for rejection in exchange.shadowed])}]'
     return parts

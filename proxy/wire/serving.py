@@ -89,6 +89,8 @@ class Serving:
     request_id_header: str = "X-Request-ID"
     accept_request_id: bool = True
     """From trusted peers."""
+    identity_headers: frozenset[bytes] = frozenset()
+    """Lower-case names of what only we say of a caller; nobody else does, be they trusted or not."""
     local: Mapping[str, Callable[[], Response]] = field(default_factory=dict)
     """Paths that are answered here, before routing: health and metrics."""
     request_id_field: bytes = b""
@@ -101,12 +103,14 @@ class Serving:
     def __post_init__(self) -> None:
         header = self.request_id_header.lower().encode("latin-1")
         own = frozenset((header, header.translate(AS_CGI)))  # CGI and WSGI can't tell them apart
+        names = [name for named in self.identity_headers for name in (named, named.translate(AS_CGI))]
+        ours = own.union(names)
         for name, value in (
             ("request_id_field", self.request_id_header.replace("%", "%%").encode("latin-1") + b": %b\r\n"),
             ("response_dropped", HOP_BY_HOP | own),
-            ("dropped_trusted", HOP_BY_HOP | own),
-            ("dropped_untrusted", HOP_BY_HOP | own | SPOOFABLE),
-            ("request_specials", Specials((HOP_BY_HOP | own | SPOOFABLE | UNDERSTOOD) - {ANY_FORWARDED})),
+            ("dropped_trusted", HOP_BY_HOP | ours),
+            ("dropped_untrusted", HOP_BY_HOP | ours | SPOOFABLE),
+            ("request_specials", Specials((HOP_BY_HOP | ours | SPOOFABLE | UNDERSTOOD) - {ANY_FORWARDED})),
             ("response_specials", Specials(HOP_BY_HOP | own | UNDERSTOOD)),
         ):
             object.__setattr__(self, name, value)

@@ -33,6 +33,7 @@ def test_the_whole_order() -> None:
         "ip_list",
         "size_limit",
         "rate_limit",
+        "authenticate",
         "api_key",
         "basic_auth",
         "jwt",

@@ -57,6 +57,7 @@ EVERYTHING = {
     "--max-buffered": ("max_buffered", "1GiB", 2**30),
     "--access-log": ("access_log", "off", False),
     "--watch": ("watch", "poll", "poll"),
+    "--env": ("env", "dev", "dev"),
 }
 each_option = pytest.mark.parametrize(
     ("option", "field", "text", "value"),

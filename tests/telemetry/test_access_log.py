@@ -136,6 +136,12 @@ async def test_the_time_goes_on(log: Log) -> None:
             id="a refusal",
         ),
         pytest.param(
+            an_exchange(refusal=Rejection(401, "api_key.invalid", "Not accepted.", cause='unknown "\n')),
+            Outcome(401, 100.0, "api_key.invalid"),
+            {"reason": "api_key.invalid", "cause": 'unknown "\n'},
+            id="why it was refused, which the client is not told",
+        ),
+        pytest.param(
             an_exchange(),
             Outcome(200, 100.0, "upstream.reset", complete=False),
             {"status": 200, "reason": "upstream.reset", "complete": False},

@@ -34,6 +34,14 @@ def test_another_name_for_it_takes_its_place() -> None:
     assert b"x-request-id" not in made.response_dropped
 
 
+@pytest.mark.parametrize("name", [b"x-auth-id", b"x_auth-id"])
+def test_nobody_says_who_a_caller_is_and_upstreams_may(name: bytes) -> None:
+    made = serving(identity_headers=frozenset((name,)))
+
+    assert {name, b"x-auth-id"} <= made.dropped_trusted & made.dropped_untrusted
+    assert b"x-auth-id" not in made.response_dropped
+
+
 def test_a_revision_does_not_change_under_an_exchange() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         serving().request_id_header = "X"  # type: ignore[misc]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from proxy.errors import Rejection
+from proxy.exchange import Identity
 from proxy.policies.identity.api_key import ApiKey
 from proxy.testing import FakeClock, exchange, fake_services, route
 from tests.policies.identity.callers import (
@@ -198,3 +205,56 @@ async def test_ten_thousand_keys_are_told_apart() -> None:
 
     assert ["customer-0", "customer-5000", "customer-9999"] == seen
     assert INVALID == await answer(policy, exchange(headers={"X-API-Key": "key 10000"}))
+
+
+def calls_of_a_look_up(count: int) -> int:
+    """How many functions run, ours and Python's own, until one of so many keys is found."""
+    policy = a_policy(*(a_key(f"c{number}", f"{number:064d}") for number in range(count)))
+    found = [exchange(headers={"X-API-Key": f"{number:064d}"}) for number in (0, count - 1)]
+    unknown = exchange(headers={"X-API-Key": OTHER})
+    calls = 0
+
+    def count_calls(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count_calls)
+    try:
+        identified = [policy.identify(asked) for asked in found]
+        with suppress(Rejection):
+            policy.identify(unknown)
+    finally:
+        sys.setprofile(None)
+    assert ["c0", f"c{count - 1}"] == [each and each.id for each in identified]
+    return calls
+
+
+def test_a_look_up_among_ten_thousand_keys_takes_no_more_steps_than_among_ten() -> None:
+    calls_of_a_look_up(10)  # what is remembered of header names is remembered
+
+    assert calls_of_a_look_up(10) == calls_of_a_look_up(10_000)
+
+
+@given(at=st.integers(0, 63), bit=st.integers(0, 7))
+def test_no_changed_bit_of_a_key_is_accepted(at: int, bit: int) -> None:
+    raw = bytearray(GOOD.encode())
+    raw[at] ^= 1 << bit
+    asked = exchange(query=f"token={quote(bytes(raw))}")
+
+    with pytest.raises(Rejection, match=r"api_key\.invalid"):
+        a_policy(query="token").identify(asked)
+
+
+async def test_spellings_with_underscores_never_get_there_whether_or_not_a_key_is_shown() -> None:
+    asked = exchange(headers={"X_API_Key": GOOD, "x-api_key": GOOD})
+
+    assert (None, []) == (a_policy().identify(asked), list(asked.request.headers))
+
+
+async def test_who_was_known_before_stays_who_it_is() -> None:
+    asked = exchange(headers={"X-API-Key": GOOD})
+    asked.identity = Identity("before", "authenticate")
+
+    await answer(a_policy(), asked)
+
+    assert "before" == asked.identity.id

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.config.loader import load
 from proxy.config.secrets import Secret
 from proxy.config.units import HeaderValue
-from proxy.errors import ConfigError
+from proxy.errors import Busy, ConfigError, Rejection
 from proxy.exchange import Exchange, Identity
 from proxy.policies import PIPELINE_ORDER
-from proxy.policies.identity.basic_auth import BasicAuth, BasicAuthConfig, sign_with_password
+from proxy.policies.identity.basic_auth import (
+    BasicAuth,
+    BasicAuthConfig,
+    rehearsed_with,
+    sign_with_password,
+)
+from proxy.policies.identity.basic_auth.htpasswd import Htpasswd
 from proxy.policy import Hooks, Unsigned
 from proxy.shadow import in_shadow
 from proxy.testing import FakeUpstream, exchange, fake_services, route
@@ -76,6 +85,22 @@ GOOD = basic("ann:open:sesame")
 )
 async def test_a_password(headers: dict[str, str], expected: tuple[int, str | None]) -> None:
     assert expected == await answer(a_policy(), exchange(headers=headers))
+
+
+PLAIN = b"ann:open:sesame"
+
+
+@given(st.binary(max_size=20), st.integers(0, len(PLAIN)), st.integers(0, len(PLAIN)))
+def test_no_other_bytes_are_accepted(inserted: bytes, start: int, end: int) -> None:
+    changed = PLAIN[:start] + inserted + PLAIN[max(start, end) :]
+    asked = exchange(headers={"Authorization": basic(changed)})
+
+    try:
+        accepted = a_policy().identify(asked) is not None
+    except Rejection:
+        accepted = False
+
+    assert (changed == PLAIN) == accepted
 
 
 async def test_a_password_can_be_changed_without_a_gap() -> None:
@@ -167,6 +192,62 @@ async def test_a_rehearsal_shows_the_first_password() -> None:
     assert PASSED == await answer(
         BasicAuth(config, fake_services()), exchange(headers=dict(unsigned.headers))
     )
+
+
+USERS, _ = Htpasswd.read("ann:$2y$05$ilwzvPwOiGCLdOjrE4gYreRlLz1ev/exAOiydZ/xhkQ5vmArVbCBG\n")
+BY_FILE = BasicAuthConfig(htpasswd=Htpasswd("/run/users").holding(USERS), credentials=(Secret("op:rator"),))
+
+
+@pytest.mark.parametrize(
+    ("credential", "expected"),
+    [
+        pytest.param("op:rator", PASSED, id="a credential of the policy"),
+        pytest.param("ann:sesame", PASSED, id="a user of the file"),
+        pytest.param("ann:rator", INVALID, id="another password"),
+        pytest.param("op:sesame", INVALID, id="another user"),
+        pytest.param("op", INVALID, id="no colon"),
+    ],
+)
+async def test_users_of_a_file_stand_beside_credentials(
+    credential: str, expected: tuple[int, str | None]
+) -> None:
+    policy = BasicAuth(BY_FILE, fake_services())
+
+    assert expected == await answer(policy, exchange(headers={"Authorization": basic(credential)}))
+
+
+async def test_who_shows_nothing_is_told_to() -> None:
+    assert MISSING == await answer(BasicAuth(BY_FILE, fake_services()), exchange())
+
+
+async def test_where_too_many_checks_wait_it_is_said_when_to_come_again() -> None:
+    async def full(work: Any) -> Any:
+        raise Busy("66 pieces of work are waiting")
+
+    response = await route(BasicAuth(BY_FILE, replace(fake_services(), in_thread=full))).respond(
+        exchange(headers={"Authorization": basic("ann:sesame")})
+    )
+
+    assert ((503, "basic_auth.unavailable"), ["5"]) == (refusal(response), fields(response)["retry-after"])
+
+
+async def test_a_rehearsal_shows_the_password_that_the_test_has_for_a_user_of_the_file() -> None:
+    config = BasicAuthConfig(htpasswd=Htpasswd("/run/users").holding(USERS))
+    credentials = {"ann": "for:tests"}
+    rehearsed, unsigned = rehearsed_with(config, credentials), Unsigned("GET", "/")
+
+    sign_with_password(rehearsed, unsigned, credentials)
+
+    assert [("Authorization", basic("ann:for:tests"))] == unsigned.headers
+    asked = exchange(headers=dict(unsigned.headers))
+    assert PASSED == await answer(BasicAuth(rehearsed, fake_services()), asked)
+
+
+def test_a_rehearsal_that_knows_nobody_of_the_file_says_so() -> None:
+    config = BasicAuthConfig(htpasswd=Htpasswd("/run/users").holding(USERS))
+
+    with pytest.raises(ValueError, match=r"no user's password is known; .* for one of ann"):
+        sign_with_password(config, Unsigned("GET", "/"), {})
 
 
 FILE = """\

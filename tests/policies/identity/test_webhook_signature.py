@@ -11,7 +11,7 @@ import pytest
 from proxy.config.units import Size
 from proxy.exchange import Exchange, Identity
 from proxy.policies.admission.size_limit import SizeLimit, SizeLimitConfig
-from proxy.policies.identity.webhook_signature import WebhookSignature
+from proxy.policies.identity.webhook_signature import WebhookSignature, WebhookSignatureConfig
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
 from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
@@ -225,3 +225,11 @@ async def test_in_shadow_a_body_is_judged_where_another_policy_has_read_it() -> 
         ["webhook_signature.skipped"],
         ["webhook_signature.missing"],
     ] == [shadowed(asked) for asked in requests]
+
+
+async def test_without_a_secret_every_request_passes_and_is_told_of() -> None:
+    policy = WebhookSignature(WebhookSignatureConfig(scheme="github", secrets=()), fake_services())
+    asked = exchange("POST", headers={HEADER: "nonsense"})
+
+    assert PASSED == await answer(policy, asked)
+    assert (["webhook_signature.unverified"], None) == (shadowed(asked), asked.identity)

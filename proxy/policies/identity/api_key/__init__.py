@@ -27,10 +27,11 @@ mask; prefer a header, since URLs end up in browsers' histories and in other peo
 `hide_credentials` takes the key out of what the application gets. Spellings of the header with
 underscores (`X_API_Key`), which a CGI or WSGI application can't tell from it, never get there.
 
-**Who the caller is.** `id` and `attributes` go to limits, to the access log and to decisions.
+**Who the caller is.** `id`, where no policy before has said it: for limits (`auth.id`), the access
+log and decisions. `attributes` go with it, for `authenticate` to forward.
 
-**What the client sees.** `401` with `WWW-Authenticate: ApiKey`. That a key has expired is said
-to those who have it.
+**What the client sees.** `401` with `WWW-Authenticate: ApiKey`. Which part of a key is wrong is in
+the log and in the decision only. That a key has expired is said to those who have it.
 
 **State.** None, and nothing that could fail.
 
@@ -45,7 +46,6 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
-from itertools import product
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -58,6 +58,8 @@ from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity, Request
+from proxy.headers import spellings
+from proxy.policies.authenticator import settle
 from proxy.policies.identity.api_key.keys import (
     Key,
     KeyFormat,
@@ -115,7 +117,7 @@ class ApiKeyConfig(PolicyConfig, frozen=True, kw_only=True):
         """One place for the key, and at least one key."""
         if self.header is not None and self.query is not None:
             yield "query", "a key stands in one place; expected `header` or `query`"
-        if self.header is not None and self.header.count("-") > _MOST_DASHES:
+        if self.header is not None and sum(map(self.header.count, "-_")) > _MOST_DASHES:
             yield "header", f"there are too many dashes in it; expected at most {_MOST_DASHES}"
         if self.query is not None and MASK not in masked_query(f"{quote(self.query)}=x"):
             yield "query", _NOT_MASKED
@@ -153,32 +155,40 @@ class ApiKey:
         self._query = config.query
         self._matches = None if config.format is None else re.compile(config.format.encode()).fullmatch
         self._known = {known.digest: known for known in map(_known, _all_keys(config))}
-        names = _spellings(self._header)
-        self._dropped = names if config.hide_credentials else names - {self._header.lower().encode()}
+        self._lookalikes = spellings(self._header) - {self._header.lower().encode()}
         self._hides = config.hide_credentials
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
-        self._challenge = [("WWW-Authenticate", f"ApiKey {place}")]
+        self.challenge = [("WWW-Authenticate", f"ApiKey {place}")]
 
     def on_request(self, exchange: Exchange) -> None:
+        settle(exchange, self.identify(exchange), MISSING, self.challenge)
+
+    def identify(self, exchange: Exchange) -> Identity | None:
         request = exchange.request
-        shown = (
-            self._in_header(request) if self._query is None else self._in_query(request.query, self._query)
-        )
+        if self._query is None:
+            request.headers.drop(self._lookalikes)
+            shown = self._in_header(request)
+        else:
+            shown = self._in_query(request.query, self._query)
         if not shown or shown == [b""]:
-            raise Rejection(*MISSING, headers=self._challenge)
+            return None
         if len(shown) > 1:
             raise self._invalid(f"{len(shown)} keys")
         known = self._find(shown[0])
         if known.expires <= self._now():
             facts = {"id": known.identity.id, "expired": write_timestamp(known.expires, "iso8601")}
-            raise Rejection(*EXPIRED, headers=self._challenge, facts=facts)
-        exchange.identity = known.identity
+            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts)
+        if self._hides:
+            self._hide(request)
+        return known.identity
+
+    def _hide(self, request: Request) -> None:
         if self._query is None:
-            request.headers.drop(self._dropped)
-        elif self._hides:
-            request.query = _without(request.query, self._query)
-            path = request.target.partition("?")[0]
-            request.target = f"{path}?{request.query}" if request.query else path
+            request.headers.remove(self._header)
+            return
+        request.query = _without(request.query, self._query)
+        path = request.target.partition("?")[0]
+        request.target = f"{path}?{request.query}" if request.query else path
 
     def _in_header(self, request: Request) -> list[bytes]:
         return [value.encode("utf-8", "surrogateescape") for value in request.headers.get_all(self._header)]
@@ -201,7 +211,7 @@ class ApiKey:
         return known
 
     def _invalid(self, cause: str) -> Rejection:
-        return Rejection(*INVALID, headers=self._challenge, cause=cause)
+        return Rejection(*INVALID, headers=self.challenge, cause=cause)
 
 
 def sign_with_key(config: ApiKeyConfig, unsigned: Unsigned, credentials: Mapping[str, str]) -> None:
@@ -257,15 +267,6 @@ def _all_keys(config: ApiKeyConfig) -> tuple[Key, ...]:
 def _known(key: Key) -> _Known:
     identity = Identity(key.id, "api_key", MappingProxyType(key.attributes))
     return _Known(bytes.fromhex(key.sha256), identity, float("inf") if key.expires is None else key.expires)
-
-
-def _spellings(name: str) -> frozenset[bytes]:
-    """`name` in lower case with every mix of dashes and underscores, which CGI makes into one."""
-    parts = name.lower().replace("_", "-").split("-")
-    return frozenset(
-        "".join(map("".join, zip(parts, (*joints, ""), strict=True))).encode()
-        for joints in product("-_", repeat=len(parts) - 1)
-    )
 
 
 def _decoded(text: str) -> bytes:

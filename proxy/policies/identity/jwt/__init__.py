@@ -75,6 +75,7 @@ from proxy.config.units import Duration, HeaderName, HeaderValue, Size
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
 from proxy.headers import spellings
+from proxy.policies.authenticator import settle
 from proxy.policies.authorities import authorities_in
 from proxy.policies.identity.jwt.claims import RequestFact, rules
 from proxy.policies.identity.jwt.config import JwksConfig
@@ -207,11 +208,7 @@ class Jwt:
             self._edition = self._remote.edition()
 
     def on_request(self, exchange: Exchange) -> None:
-        identity = self.identify(exchange)
-        if identity is None:
-            raise Rejection(*MISSING, headers=self.challenge, policy=self._name)
-        if exchange.identity is None:
-            exchange.identity = identity
+        settle(exchange, self.identify(exchange), MISSING, self.challenge)
 
     def identify(self, exchange: Exchange) -> Identity | None:
         """Who the caller is by its token; None where it shows none. Raises Rejection."""

@@ -69,6 +69,11 @@ each from being worked on twice with `replay_guard: {key: [signature]}`.
 the new one beside the old one, then tell the sender, then take the old one out. Where a header
 has several signatures, one that is right is enough.
 
+**Without a secret.** A secret that is not there refuses the policy file, as everywhere. For
+developers who have none, `on_missing_secret: allow` goes on with those that are there, and without
+any admits every request unverified. It is refused at load but with `--env dev`. Each load warns of
+it, and each such request is `webhook_signature.unverified` in shadow: in metrics, log and decisions.
+
 **URLs.** Twilio and Square sign the URL that they call, which a proxy in between may have
 rewritten: `public_url` says how it begins, up to where the path that arrives here follows.
 
@@ -80,9 +85,9 @@ and square, and a published example for github. The others publish neither for P
 example: they are made from the senders' documentation. Nobody but PayPal and SNS can sign as they do,
 and none of their packages does: the two are checked with certificates of our own.
 
-**What the client sees.** `401` with `WWW-Authenticate`. The reason tells a request without a
-signature from a wrong one; what was wrong with it is in the log and in the decision only. `503` with
-`Retry-After` where a certificate is out of reach.
+**What the client sees.** `401` with `WWW-Authenticate`. The reason tells none from one in another
+form and from a wrong one, and a right one that its time is off; log and decision tell the rest. `503`
+with `Retry-After` where a certificate is out of reach.
 
 **Who the caller is.** The name of the policy or the route, where nothing before has said it.
 
@@ -115,6 +120,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity
+from proxy.policies.authenticator import settle
 from proxy.policies.authorities import AuthoritiesFile
 from proxy.policies.identity.webhook_signature.aws_sns import TopicArn
 from proxy.policies.identity.webhook_signature.certificates import OutOfReach
@@ -146,9 +152,10 @@ MALFORMED = (401, "webhook_signature.malformed", _NOT_SIGNED)
 INVALID = (401, "webhook_signature.invalid", _NOT_SIGNED)
 EXPIRED = (401, "webhook_signature.expired", _NOT_SIGNED)
 
+UNVERIFIED = (401, "webhook_signature.unverified", "Nothing is verified here, since the secret is missing.")
 UNAVAILABLE = (503, "webhook_signature.unavailable", "Signatures cannot be verified now. Try again later.")
 
-REASONS = (MISSING, MALFORMED, INVALID, EXPIRED, UNAVAILABLE)
+REASONS = (MISSING, MALFORMED, INVALID, EXPIRED, UNVERIFIED, UNAVAILABLE)
 
 _RETRY_AFTER = 5.0
 
@@ -171,6 +178,12 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
             description="Shared with the sender; any of them may have signed. None for paypal and aws-sns.",
         ),
     ] = ()
+    on_missing_secret: Annotated[
+        Literal["reject", "allow"],
+        Meta(
+            description="Without a secret: `reject` the file, or, with `--env dev` only, `allow` everybody."
+        ),
+    ] = "reject"  # noqa: S105  # no password
     tolerance: Annotated[
         Duration | None,
         Meta(
@@ -249,6 +262,8 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
         if sender is not None:
             length = spelled(self.tolerance or Duration(sender.tolerance))
             return (f"a signature is good for {length} before and after its time",)
+        if not self.secrets:
+            return ("every request is admitted unverified, since no secret is there",)
         for way in verifications(self):
             if way.scheme.stamp is not None:
                 length = spelled(Duration(way.tolerance))
@@ -263,6 +278,7 @@ class WebhookSignature:
         sender = sender_of(config)
         self._certified = None if sender is None else Certified(sender, config, services)
         self._ways = verifications(config) if sender is None else ()
+        self._unverified = sender is None and not config.secrets
         self._clock = services.clock
         self._identity = Identity(
             services.name.partition("/")[2] or services.name, "webhook_signature", {"scheme": config.scheme}
@@ -270,16 +286,21 @@ class WebhookSignature:
         names = dict.fromkeys(way.scheme.header for way in self._ways)
         if sender is not None:
             names[sender.header] = None
-        self._challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
+        self.challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
 
     async def on_request(self, exchange: Exchange) -> None:
+        if self._unverified:
+            exchange.shadow(Rejection(*UNVERIFIED))
+            return
+        settle(exchange, await self.identify(exchange), MISSING, self.challenge)
+
+    async def identify(self, exchange: Exchange) -> Identity | None:
         headers = exchange.request.headers
         if self._certified is not None:
-            await self._by_certificate(exchange, self._certified)
-            return
+            return await self._by_certificate(exchange, self._certified)
         ways = [way for way in self._ways if way.scheme.header in headers]
         if not ways:
-            raise Rejection(*MISSING, headers=self._challenge)
+            return None
         cause = ""
         for way in ways:
             try:
@@ -287,28 +308,24 @@ class WebhookSignature:
             except NotAsAgreed as error:
                 cause = cause or str(error)  # perhaps it is signed in the provider's other way
             else:
-                break
-        else:
-            raise Rejection(*MALFORMED, headers=self._challenge, cause=cause)
-        if exchange.identity is None:
-            exchange.identity = self._identity
+                return self._identity
+        raise Rejection(*MALFORMED, headers=self.challenge, cause=cause)
 
-    async def _by_certificate(self, exchange: Exchange, certified: Certified) -> None:
+    async def _by_certificate(self, exchange: Exchange, certified: Certified) -> Identity | None:
         if certified.header not in exchange.request.headers:
-            raise Rejection(*MISSING, headers=self._challenge)
+            return None
         try:
             letter = await certified.letter(exchange)
             self._verify_time(letter.time, "iso8601", certified.tolerance)
             exchange.remember(SIGNATURE, await certified.verified(letter))
         except NotAsAgreed as error:
-            raise Rejection(*MALFORMED, headers=self._challenge, cause=str(error)) from None
+            raise Rejection(*MALFORMED, headers=self.challenge, cause=str(error)) from None
         except Forged as error:
             raise self._invalid(str(error)) from None
         except OutOfReach as error:
             raise Rejection(*UNAVAILABLE, cause=str(error), retry_after=_RETRY_AFTER) from None
-        if exchange.identity is None:
-            who = self._identity
-            exchange.identity = Identity(who.id, who.method, {**who.claims, **letter.claims})
+        who = self._identity
+        return Identity(who.id, who.method, {**who.claims, **letter.claims})
 
     async def _verify(self, exchange: Exchange, way: Verification) -> None:
         request, scheme = exchange.request, way.scheme
@@ -353,7 +370,7 @@ class WebhookSignature:
         if off > tolerance:
             facts = {"signed_at": at, "now": now, "off_by": off, "tolerance": tolerance}
             change = Change("tolerance", Duration(ceil(off)))
-            raise Rejection(*EXPIRED, headers=self._challenge, facts=facts, change=change)
+            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts, change=change)
 
     def _invalid(self, cause: str) -> Rejection:
-        return Rejection(*INVALID, headers=self._challenge, cause=cause)
+        return Rejection(*INVALID, headers=self.challenge, cause=cause)

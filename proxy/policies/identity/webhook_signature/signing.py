@@ -40,6 +40,8 @@ def sign_as_provider(
     if config.scheme in CERTIFIED:
         sign_by_certificate(config, unsigned)
         return
+    if not config.secrets:
+        return  # nothing is verified, so that nothing need be signed
     secret = config.secrets[0]
     way = next(way for way in verifications(config) if is_for(way.scheme, secret))
     scheme = way.scheme

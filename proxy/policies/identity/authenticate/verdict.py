@@ -1,0 +1,68 @@
+"""What several ways to authenticate say about one request, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.errors import Rejection
+from proxy.exchange import Identity
+
+_WRONG, _UNJUDGED = 401, 503
+
+
+class Verdict:
+    """Collects what each way says, in the order in which they are asked."""
+
+    __slots__ = ("_accepted", "_rejections", "identity")
+
+    def __init__(self) -> None:
+        self.identity: Identity | None = None
+        """Of the first way that accepts."""
+        self._accepted: list[str] = []
+        self._rejections: list[tuple[str, Rejection]] | None = None
+
+    def heard(self, kind: str, identity: Identity | None) -> None:
+        """A way of `kind` accepts the caller, or sees nothing to judge."""
+        if identity is not None:
+            self._accepted.append(kind)
+            if self.identity is None:
+                self.identity = identity
+
+    def refused(self, kind: str, rejection: Rejection) -> None:
+        """A way of `kind` does not. Raises what has nothing to do with a credential, such as a 413."""
+        if rejection.status not in (_WRONG, _UNJUDGED) or not rejection.reason.startswith(f"{kind}."):
+            raise rejection
+        if self._rejections is None:
+            self._rejections = []
+        self._rejections.append((kind, rejection.with_traceback(None)))
+
+    @property
+    def wrong(self) -> bool:
+        """Something was shown that no way of its kind accepts."""
+        return self._rejections is not None and bool(self._standing())
+
+    @property
+    def unjudged(self) -> bool:
+        """Some of that may be right: nobody could tell."""
+        return any(rejection.status == _UNJUDGED for _, rejection in self._standing())
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which all of it may be judged."""
+        waits = [each.retry_after for _, each in self._standing() if each.retry_after is not None]
+        return max(waits, default=None)
+
+    @property
+    def cause(self) -> str:
+        """For the log and the decision: what was wrong with what."""
+        return "; ".join(
+            f"{each.reason}: {each.cause}" if each.cause else each.reason for _, each in self._standing()
+        )
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """The numbers behind it."""
+        return {name: value for _, each in self._standing() for name, value in each.facts.items()}
+
+    def _standing(self) -> list[tuple[str, Rejection]]:
+        return [(kind, each) for kind, each in self._rejections or () if kind not in self._accepted]
