@@ -38,6 +38,7 @@ from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
 from proxy.telemetry.shadow_report import ShadowReport
+from proxy.wire.connecting import Connect, connect
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.pool import Address, Pool
 from proxy.wire.server import WireServer
@@ -75,8 +76,10 @@ class Proxy:
         configuration: Configuration,
         clock: Clock | None = None,
         random: Random | None = None,
+        connect: Connect = connect,
     ) -> None:
         self.settings = settings
+        self._connect = connect
         self.clock = clock or SystemClock()
         self.started_at = self.clock.now()
         self.draining = False
@@ -240,6 +243,7 @@ class Proxy:
             loop=self._loop,
             wheel=self._wheel,
             monotonic=self.clock.monotonic,
+            connect=self._connect,
         )
 
     # ---- what the other two ports tell

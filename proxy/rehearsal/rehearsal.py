@@ -25,7 +25,7 @@ from proxy.config.schema import PolicyConfig
 from proxy.rehearsal.client import Client, Received
 from proxy.rehearsal.messages import Answer, Fields, Request
 from proxy.rehearsal.upstream import Call, Upstreams
-from proxy.rehearsal.virtual_loop import Stuck, VirtualClock, VirtualLoop
+from proxy.rehearsal.virtual_loop import Stuck, VirtualClock, VirtualLoop, connect
 from proxy.telemetry.decisions import Decision
 
 START = 1_767_603_600.0
@@ -101,7 +101,7 @@ class Rehearsal:
 
     async def _start(self) -> Proxy:
         settings = Settings(Path(), access_log=False)
-        return Proxy(settings, self.configuration, self.clock, Random(_SEED))
+        return Proxy(settings, self.configuration, self.clock, Random(_SEED), connect)
 
     def __enter__(self) -> Self:
         return self
