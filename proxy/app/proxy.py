@@ -41,6 +41,7 @@ from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
 from proxy.telemetry.shadow_report import ShadowReport
+from proxy.wire.connecting import Connect, connect
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.pool import Address, Pool
 from proxy.wire.server import WireServer
@@ -82,8 +83,10 @@ class Proxy:
         *,
         fetch: Fetch | None = None,
         in_thread: InThread | None = None,
+        connect: Connect = connect,
     ) -> None:
         self.settings = settings
+        self._connect = connect
         self.clock = clock or SystemClock()
         self.started_at, self._began = self.clock.now(), self.clock.monotonic()
         self.draining = False
@@ -259,6 +262,7 @@ class Proxy:
             loop=self._loop,
             wheel=self._wheel,
             monotonic=self.clock.monotonic,
+            connect=self._connect,
         )
 
     # ---- what the other two ports tell

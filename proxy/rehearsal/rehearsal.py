@@ -27,7 +27,7 @@ from proxy.policy import at_once
 from proxy.rehearsal.client import Client, Received
 from proxy.rehearsal.messages import Answer, Fields, Request
 from proxy.rehearsal.upstream import Call, Upstreams
-from proxy.rehearsal.virtual_loop import Stuck, VirtualClock, VirtualLoop
+from proxy.rehearsal.virtual_loop import Stuck, VirtualClock, VirtualLoop, connect
 from proxy.telemetry.decisions import Decision
 
 START = 1_767_603_600.0
@@ -104,7 +104,13 @@ class Rehearsal:
     async def _start(self) -> Proxy:
         settings = Settings(Path(), access_log=False)
         return Proxy(
-            settings, self.configuration, self.clock, Random(_SEED), fetch=offline, in_thread=at_once
+            settings,
+            self.configuration,
+            self.clock,
+            Random(_SEED),
+            connect=connect,
+            fetch=offline,
+            in_thread=at_once,
         )
 
     def __enter__(self) -> Self:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 from proxy.clock import SystemClock
 from proxy.errors import SeawallError
+from proxy.wire.pool import Address
+from proxy.wire.upstream_connection import UpstreamConnection
 
 _MOST_TURNS_AT_ONCE = 100_000
 """Turns of the loop in which no time passes: more is a callback that calls itself for ever."""
@@ -122,6 +124,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
     async def getaddrinfo(self, host: object, *_: object, **__: object) -> Any:
         """No name server is asked."""
         raise socket.gaierror(socket.EAI_FAIL, f"no names are looked up in a rehearsal: {host}")
+
+
+async def connect(
+    loop: asyncio.AbstractEventLoop, address: Address, new: Callable[[], UpstreamConnection]
+) -> UpstreamConnection:
+    """As `proxy.wire.connecting.connect`, without a name looked up or a socket opened."""
+    if address.unix:
+        return (await loop.create_unix_connection(new, address.unix, ssl=address.tls))[1]
+    return (await loop.create_connection(new, address.host, address.port, ssl=address.tls))[1]
 
 
 class VirtualClock(SystemClock):

@@ -28,6 +28,13 @@ Resolve = Callable[[str, int], Awaitable[Sequence[AddressInfo]]]
 """From a host and a port to addresses; raises OSError or ValueError where there are none."""
 
 
+Connect = Callable[
+    [asyncio.AbstractEventLoop, "Address", Callable[[], "UpstreamConnection"]],
+    Awaitable["UpstreamConnection"],
+]
+"""What a pool opens connections with: `connect`, or what stands in for the network."""
+
+
 async def by_system(host: str, port: int) -> Sequence[AddressInfo]:
     """What the system knows: its hosts file, then DNS."""
     try:  # an address needs neither, and so no thread that waits for them
@@ -39,8 +46,8 @@ async def by_system(host: str, port: int) -> Sequence[AddressInfo]:
 async def connect(
     loop: asyncio.AbstractEventLoop,
     address: Address,
-    resolve: Resolve,
     new: Callable[[], UpstreamConnection],
+    resolve: Resolve = by_system,
 ) -> UpstreamConnection:
     """A connection to `address`, secured where it has TLS.
 

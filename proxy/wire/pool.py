@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.errors import UpstreamError
-from proxy.wire.connecting import Resolve, by_system, connect
+from proxy.wire.connecting import Connect, connect
 from proxy.wire.timer_wheel import TimerWheel
 from proxy.wire.upstream_connection import UpstreamConnection
 
@@ -46,7 +46,7 @@ class Pool:
         loop: asyncio.AbstractEventLoop,
         wheel: TimerWheel,
         monotonic: Callable[[], float],
-        resolve: Resolve = by_system,
+        connect: Connect = connect,
     ) -> None:
         self.name = name
         self.address = address
@@ -55,7 +55,7 @@ class Pool:
         self.wait = wait
         self._loop = loop
         self._monotonic = monotonic
-        self._resolve = resolve
+        self._connect_to = connect
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -158,7 +158,7 @@ class Pool:
 
     async def _open_one(self) -> None:
         try:
-            connection = await connect(self._loop, self.address, self._resolve, self._new)
+            connection = await self._connect_to(self._loop, self.address, self._new)
         except (OSError, ValueError) as error:  # the second for a name that is none
             self._fail_one(str(error) or type(error).__name__)
             return

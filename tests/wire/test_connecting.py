@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
 from proxy.wire import connecting
-from proxy.wire.connecting import AddressInfo, by_system
+from proxy.wire.connecting import AddressInfo, by_system, connect
 from proxy.wire.pool import Address
 from tests.wire.harness import BOTH_LOOPS, Echo, RawUpstream, until, wire
 from tests.wire.probes import ask, refusal
@@ -56,7 +57,7 @@ async def test_a_name_with_several_addresses_is_reached_at_the_one_that_answers(
     async with upstream_on(listening_on, Echo()) as port:
         names = Names(sorted(((each, port) for each in LOOPBACK), key=lambda each: each[0] != first))
         address = Address("localhost", "localhost", port)
-        async with wire(0, address=address, pool={"resolve": names}) as running:
+        async with wire(0, address=address, pool={"connect": partial(connect, resolve=names)}) as running:
             answer = await ask(running)
 
     assert (b"ok", [("localhost", port)]) == (answer[1], names.asked)
@@ -91,7 +92,9 @@ async def test_an_address_that_says_nothing_does_not_use_up_the_time_for_the_oth
     async with RawUpstream(Echo()) as upstream:
         with silent() as port:
             names = Names([("127.0.0.1", port), ("127.0.0.1", upstream.port)])
-            async with wire(0, address=Address("a", "app.test", 80), pool={"resolve": names}) as running:
+            async with wire(
+                0, address=Address("a", "app.test", 80), pool={"connect": partial(connect, resolve=names)}
+            ) as running:
                 answer = await ask(running)
 
     assert b"ok" == answer[1]
@@ -124,7 +127,9 @@ async def test_a_name_whose_address_changes_is_looked_up_for_each_new_connection
     first, second = Echo(), Echo()
     async with RawUpstream(first) as one, RawUpstream(second) as two:
         names = Names([("127.0.0.1", one.port)], [("127.0.0.1", two.port)])
-        async with wire(0, address=Address("app.test", "app.test", 80), pool={"resolve": names}) as running:
+        async with wire(
+            0, address=Address("app.test", "app.test", 80), pool={"connect": partial(connect, resolve=names)}
+        ) as running:
             for _ in range(2):
                 await ask(running)
                 await ask(running)  # on the same connection, for which nothing is looked up
@@ -139,7 +144,9 @@ async def test_a_name_whose_address_changes_is_looked_up_for_each_new_connection
 async def test_a_name_that_leads_nowhere_any_more_is_answered_502_and_asked_for_again() -> None:
     async with RawUpstream(Echo()) as upstream:
         names = Names([], [("127.0.0.1", upstream.port)])
-        async with wire(0, address=Address("app.test", "app.test", 80), pool={"resolve": names}) as running:
+        async with wire(
+            0, address=Address("app.test", "app.test", 80), pool={"connect": partial(connect, resolve=names)}
+        ) as running:
             failed, answered = await ask(running), await ask(running)
 
     assert (b"502", b"ok") == (failed[0][9:12], answered[1])
