@@ -19,7 +19,7 @@ THREADS = 2
 """Slow hashes need processors, of which a sidecar has few."""
 MOST_WAITING = 64
 _NICENESS = 10
-"""Of these threads: where processors are scarce, the loop with everybody's requests comes first."""
+"""More than the process has: where processors are scarce, the loop with everybody's requests comes first."""
 
 
 class Workers:
@@ -50,4 +50,6 @@ def _stand_back() -> None:
     """A thread has a niceness of its own on Linux alone."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            thread = threading.get_native_id()
+            before = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, min(before + _NICENESS, 19))
