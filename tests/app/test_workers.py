@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -51,4 +53,14 @@ async def test_who_leaves_gives_its_place_back() -> None:
     held.set()
 
     assert (True, 0) == (await first, await third)
+    workers.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no niceness of their own")
+async def test_work_stands_back_for_requests() -> None:
+    workers = Workers()
+
+    nice = await workers(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < nice or nice == 19
     workers.close()

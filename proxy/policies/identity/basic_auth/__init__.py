@@ -16,11 +16,12 @@ when it changes; one with a mistake in it refuses the load with its own line. It
 `bcrypt` (`seawall[htpasswd]`). bcrypt looks at 72 bytes: longer passwords are wrong.
 
 **What a check costs.** bcrypt is slow on purpose: 80 ms with a cost of 10, twice that with 11. So
-two threads do it, beside all other requests, and 64 checks may wait for them in the whole process;
+two threads do it, which stand back for requests, and 64 checks may wait for them in the whole process;
 one more is refused with `503`. What was right is remembered for `remember_for`, up to 10,000
 credentials, by a keyed digest in memory, and the same credential is not checked twice at one time.
-Wrong passwords are checked each time: a flood of them takes two processors, and keeps those out who
-are not remembered, but nobody else. Put `rate_limit` in front, which is asked before any check.
+Wrong passwords are checked each time: a flood of them takes what two processors have to spare, and
+keeps those out who are not remembered, but nobody else. Put `rate_limit` in front, which is asked
+before any check.
 
 A password travels with every request, and only TLS keeps it from being read: put
 `require_https` or a listener with a certificate in front. Whoever guesses is slowed down by
