@@ -17,6 +17,7 @@ from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.cli.words import not_enforced, sentences
@@ -45,6 +46,7 @@ class _Checked:
 )
 @upstream_option
 @allow_literal_secrets_option
+@seal_key_file_option
 @click.option(
     "--test-secrets",
     is_flag=True,

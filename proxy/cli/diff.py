@@ -19,6 +19,7 @@ from proxy.cli.options import (
     count_of,
     format_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.difference import Difference, changes
@@ -46,6 +47,7 @@ class _Compared:
 @click.argument("after", metavar="B", type=click.Path(path_type=Path))
 @upstream_option
 @allow_literal_secrets_option
+@seal_key_file_option
 @click.option("--exit-code", "tells", is_flag=True, help="Exit with 1 where something differs, as git does.")
 @format_option
 def diff(

@@ -15,6 +15,7 @@ from proxy.cli.options import (
     format_option,
     policies_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.effective import as_json, as_text
@@ -30,6 +31,7 @@ from proxy.policies import PIPELINE_ORDER
 @policies_option
 @upstream_option
 @allow_literal_secrets_option
+@seal_key_file_option
 @format_option
 def effective(
     route: str | None, policies: Path, upstream: str | None, allow_literal_secrets: bool, output: str

@@ -20,6 +20,7 @@ from proxy.cli.options import (
     count_of,
     format_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.units import HeaderName, HeaderValue
@@ -93,6 +94,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @upstream_option
 @allow_literal_secrets_option
+@seal_key_file_option
 @admin_option
 @token_file_option
 @format_option

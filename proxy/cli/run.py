@@ -14,7 +14,12 @@ import click
 
 from proxy.admin.access import parse_origin
 from proxy.app.settings import Settings
-from proxy.cli.options import allow_literal_secrets_option, policies_option, upstream_option
+from proxy.cli.options import (
+    allow_literal_secrets_option,
+    policies_option,
+    seal_key_file_option,
+    upstream_option,
+)
 from proxy.config.units import Duration, Size
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -121,6 +126,7 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 )
 @_option("log-level", "Of Seawall's own log, on stderr.", type=click.Choice(_LEVELS), default="info")
 @allow_literal_secrets_option
+@seal_key_file_option
 def run(log_level: str, access_log: str, **options: object) -> None:
     """Serve what the policy files say, until SIGTERM. Edits are taken at once."""
     from proxy.app.process import run as serve  # noqa: PLC0415  # the other commands do without

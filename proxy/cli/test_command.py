@@ -16,6 +16,7 @@ from proxy.cli.options import (
     count_of,
     format_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.loader import load
@@ -48,6 +49,7 @@ class _Tested:
 @click.option("--filter", "wanted", default="", metavar="TEXT", help="Only tests with TEXT in their names.")
 @upstream_option
 @allow_literal_secrets_option
+@seal_key_file_option
 @format_option
 def test(
     paths: tuple[Path, ...], wanted: str, upstream: str | None, allow_literal_secrets: bool, output: str

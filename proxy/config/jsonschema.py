@@ -45,6 +45,7 @@ _SECRET: Json = {
     "properties": {
         "env": {"type": "string", "description": "Name of a variable of the environment."},
         "file": {"type": "string", "description": "A file; a relative path starts beside this one."},
+        "sealed": {"type": "string", "description": "The secret, as `seawall seal` encrypted it."},
     },
     "minProperties": 1,
     "maxProperties": 1,

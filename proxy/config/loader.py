@@ -21,7 +21,7 @@ from proxy.config.model import (
 )
 from proxy.config.nodes import Node, Source, quoted
 from proxy.config.rehearsal_reader import RehearsalReader
-from proxy.config.rehearsal_secrets import held_files, variables
+from proxy.config.rehearsal_secrets import held_files, unsealed, variables
 from proxy.config.report import Report
 from proxy.config.routes import RouteReader, has_parameters
 from proxy.config.sections import Sections
@@ -58,7 +58,9 @@ def load(
     context = Context(report, env, allow_literal_secrets)
     if rehearsal:
         env = {**env, **variables(files.documents)}
-        context = replace(context, env=env, files=held_files(files.documents))
+        context = replace(
+            context, env=env, files=held_files(files.documents), unsealed=unsealed(files.documents)
+        )
     loading = _Loading(files, kinds, context, rehearsal=rehearsal)
     # What one file refers to may stand in another; so if one is unreadable, no more can be said.
     configuration = loading.configuration(default_upstream) if files.complete else None

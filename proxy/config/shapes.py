@@ -203,7 +203,7 @@ def _plain(annotation: Any, bounds: Meta | None) -> Shape:
     if annotation in _SCALARS:
         return ScalarShape(_bounded(_SCALARS[annotation], bounds), annotation, bounds)
     if annotation is Secret:
-        return SecretShape("{env: NAME} or {file: path}", secret=True)
+        return SecretShape("{env: NAME}, {file: path} or {sealed: TEXT}", secret=True)
     if annotation in (PolicyUses, PolicyDefinitions):
         return PoliciesShape("a mapping", annotation)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):

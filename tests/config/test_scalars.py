@@ -28,8 +28,9 @@ NOT_A_NETWORK = (
 URL_WITH_CREDENTIALS = (
     "the url has credentials in it; expected a url without, since every log would show them"
 )
-A_REFERENCE = "expected {env: NAME} or {file: path}, or the option --allow-literal-secrets"
+A_REFERENCE = "expected {env: NAME}, {file: path} or {sealed: TEXT}, or the option --allow-literal-secrets"
 NO_NAME = "this cannot be the name of a variable; expected one such as WEBHOOK_SECRET"
+NO_SEALED = "this cannot be a sealed value; expected one as `seawall seal` prints it"
 NO_PATH = "this cannot be the path of a file; expected one such as /run/secrets/webhook"
 UNREADABLE = "the file of the secret cannot be read: No such file or directory; expected a readable file"
 
@@ -144,16 +145,17 @@ def test_a_secret_is_read_from_where_it_is(tmp_path: Path, text: str, value: str
     [
         ("hunter2", f"a secret stands here in clear; {A_REFERENCE}"),
         ("'${SECRET}'", f"a variable's value stands where a secret does; {A_REFERENCE}"),
-        ("[hunter2]", "got a list; expected {env: NAME} or {file: path}"),
-        ("~", "got nothing; expected {env: NAME} or {file: path}"),
+        ("[hunter2]", "got a list; expected {env: NAME}, {file: path} or {sealed: TEXT}"),
+        ("~", "got nothing; expected {env: NAME}, {file: path} or {sealed: TEXT}"),
         ("{envy: A}", '1:2: envy: unknown key "envy"; did you mean `env`?'),
-        ("{}", "got 0 keys; expected either {env: NAME} or {file: path}"),
-        ("{env: A, file: b}", "got 2 keys; expected either {env: NAME} or {file: path}"),
+        ("{}", "got 0 keys; expected either {env: NAME}, {file: path} or {sealed: TEXT}"),
+        ("{env: A, file: b}", "got 2 keys; expected either {env: NAME}, {file: path} or {sealed: TEXT}"),
         ("{env: A}", "1:7: env: the variable A is not set; expected a secret in it"),
         ("{env: 5}", f"1:7: env: {NO_NAME}"),
         ("{env: hunter-2}", f"1:7: env: {NO_NAME}"),
         ("{file: [a]}", f"1:8: file: {NO_PATH}"),
         ("{file: /no/such}", f"1:8: file: {UNREADABLE}"),
+        ("{sealed: [a]}", f"1:10: sealed: {NO_SEALED}"),
         ("{env: '${NO}'}", f"1:7: env: {NOT_SET}"),
     ],
 )  # fmt: skip
