@@ -143,6 +143,7 @@ def _rehearsed(
     from proxy.cli.explain_request import CannotSign  # noqa: PLC0415
     from proxy.cli.explain_request import explain as rehearsed  # noqa: PLC0415
     from proxy.clock import SystemClock  # noqa: PLC0415
+    from proxy.config.hidden import hidden_texts, masked  # noqa: PLC0415
     from proxy.config.loader import load  # noqa: PLC0415
     from proxy.policies import PIPELINE_ORDER  # noqa: PLC0415
     from proxy.rehearsal import Answer, Stuck  # noqa: PLC0415
@@ -156,11 +157,13 @@ def _rehearsed(
         rehearsal=True,
     )
     try:
-        return rehearsed(
+        found = rehearsed(
             configuration, _request(**asked), Answer(upstream_status), at=SystemClock().now(), signed=signed
         )
     except (CannotSign, Stuck) as error:
         raise click.ClickException(str(error)) from None
+    told: dict[str, Any] = masked(found, hidden_texts(configuration))
+    return told
 
 
 def _request(
