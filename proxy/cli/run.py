@@ -119,6 +119,21 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
     "access-log", "One JSON line for each exchange.", type=click.Choice(["stdout", "off"]), default="stdout"
 )
 @_option(
+    "audit-log",
+    "One JSON line for each request that is authenticated or refused, and each change: a file, or -.",
+    metavar="FILE",
+)
+@_option(
+    "audit-max-size", "At which the file is put aside for a new one.", type=_Unit(Size), default="100MiB"
+)
+@_option("audit-keep", "How many files put aside are kept.", type=click.IntRange(0, 1000), default=10)
+@_option(
+    "audit-on-failure",
+    "Where the audit log cannot be written: refuse all requests and changes, or drop its lines.",
+    type=click.Choice(["refuse", "drop"]),
+    default="refuse",
+)
+@_option(
     "watch",
     "How edits are noticed: auto asks the kernel and looks at times, poll looks often, off waits for SIGHUP.",
     type=click.Choice(["auto", "poll", "off"]),

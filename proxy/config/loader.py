@@ -15,6 +15,7 @@ from proxy.config.model import (
     ClientsConfig,
     ErrorsConfig,
     HealthConfig,
+    LogConfig,
     MetricsConfig,
     RequestIdConfig,
     UpstreamConfig,
@@ -88,6 +89,7 @@ class _Loading:
         metrics = sections.typed("metrics", MetricsConfig)
         health = sections.typed("health", HealthConfig)
         errors = sections.typed("errors", ErrorsConfig)
+        log = sections.typed("log", LogConfig)
         upstreams = self._upstreams(default_upstream)
         typer = PolicyTyper(self._kinds, sections.definitions, self._context)
         typer.check_definitions()
@@ -99,7 +101,7 @@ class _Loading:
         if metrics and health and metrics.path is not None and metrics.path in health.paths:
             message = f"{metrics.path} is one of `health.paths` too; expected a path of its own"
             self._report.add(located(sections.once["metrics"], "path"), message)
-        if self._report or not (clients and request_id and metrics and health and errors):
+        if self._report or not (clients and request_id and metrics and health and errors and log):
             return None
         return Configuration(
             revision=self._files.revision,
@@ -109,6 +111,7 @@ class _Loading:
             metrics=metrics,
             health=health,
             errors=errors,
+            log=log,
             routes=routes,
             no_route=no_route,
             warnings=self._report.warnings(),

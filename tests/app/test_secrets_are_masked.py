@@ -188,7 +188,9 @@ async def test_nothing_that_is_printed_has_a_secret_in_it(
         broken.write_text(file.read_text().replace("app: {url", f"{URL}\n  other: {{url") + BROKEN)
         configuration = load(file, PIPELINE_ORDER, env=env)
         with out.open("wb") as stdout:
-            async with seawall(file, "--log-level", "debug", "--watch", "off", stdout=stdout) as running:
+            audit = tmp_path / "audit.log"
+            arguments = ["--log-level", "debug", "--watch", "off", "--audit-log", str(audit)]
+            async with seawall(file, *arguments, stdout=stdout) as running:
                 statuses = await requests(running, configuration)
                 everything = await told(running)
                 decision = re.search(r'"decision_id": ?"([^"]+)"|"id": ?"([^"]+)"', everything)
@@ -203,7 +205,7 @@ async def test_nothing_that_is_printed_has_a_secret_in_it(
                 )
                 running.process.terminate()
                 await running.exit_code()
-                everything += "".join(running.log) + out.read_text()
+                everything += "".join(running.log) + out.read_text() + audit.read_text()
 
     assert [200] * len(configuration.routes) == statuses
     assert ("config.refused" in everything, "the old policies stay" in everything) == (True, True)
