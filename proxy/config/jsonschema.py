@@ -138,8 +138,8 @@ def _literal(shape: LiteralShape) -> Json:
     return _or_variable({"enum": list(shape.values)})
 
 
-def _secret(_: SecretShape) -> Json:
-    return _ref("secret")
+def _secret(shape: SecretShape) -> Json:
+    return _ref("secret") if shape.secret else {"anyOf": [{"type": "string"}, _ref("secret")]}
 
 
 def _list(shape: ListShape) -> Json:

@@ -15,7 +15,7 @@ from proxy.algorithms.sealed import bare
 from proxy.config.context import INVALID, Context, unknown_key, unresolved, wrong
 from proxy.config.nodes import Node, plain, quoted
 from proxy.config.sealing import secret_from_sealed
-from proxy.config.secrets import Secret, secret_from_env, secret_from_file
+from proxy.config.secrets import PublicText, Secret, secret_from_env, secret_from_file
 from proxy.config.shapes import (
     LiteralShape,
     ScalarShape,
@@ -95,7 +95,11 @@ def literal(shape: LiteralShape, node: Node, context: Context) -> Any:
 def secret(shape: SecretShape, node: Node, context: Context) -> Any:
     """`{env: NAME}`, `{file: path}`, `{sealed: TEXT}`, or a literal where those are allowed."""
     if isinstance(node.value, dict):
-        return _reference(shape, node, node.value, context)
+        referred = _reference(shape, node, node.value, context)
+        return referred if shape.secret or referred is INVALID else PublicText(referred.reveal())
+    if not shape.secret:
+        given = node.text if isinstance(node.value, str) else ""
+        return PublicText(given) if given else wrong(shape, node, context)
     context.report.mask(node)
     if isinstance(node.value, list) or node.value is None:
         return wrong(shape, node, context)

@@ -50,6 +50,12 @@ class Secret:
         raise TypeError("a secret is never written out")
 
 
+class PublicText(Secret):
+    """Of a public key or the like: it comes from where secrets come from, or stands in the file itself."""
+
+    __slots__ = ()
+
+
 def secret_from_env(name: str, env: Mapping[str, str]) -> Secret:
     """The variable `name`; raises ValueError where it is not set, or empty."""
     value = env.get(name)

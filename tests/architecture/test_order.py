@@ -34,6 +34,7 @@ def test_the_whole_order() -> None:
         "api_key",
         "basic_auth",
         "webhook_signature",
+        "message_signature",
         "csrf",
         "event_filter",
         "json_schema",

@@ -86,6 +86,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity
+from proxy.policies.hashing import AT_ONCE, feed
 from proxy.policies.identity.webhook_signature.content import (
     FORM,
     Message,
@@ -112,9 +113,6 @@ INVALID = (401, "webhook_signature.invalid", _NOT_SIGNED)
 EXPIRED = (401, "webhook_signature.expired", _NOT_SIGNED)
 
 REASONS = (MISSING, MALFORMED, INVALID, EXPIRED)
-
-_AT_ONCE = 256 * 1024
-"""Bytes to hash before others have a turn: less than a millisecond."""
 
 
 class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
@@ -259,7 +257,7 @@ class WebhookSignature:
             raise Rejection(*EXPIRED, headers=self._challenge, facts=facts, change=change)
 
     async def _digest(self, key: bytes, algorithm: Algorithm, pieces: Sequence[bytes]) -> bytes:
-        if sum(map(len, pieces)) <= _AT_ONCE:
+        if sum(map(len, pieces)) <= AT_ONCE:
             return hmac.digest(key, b"".join(pieces), algorithm)
         mac = hmac.new(key, digestmod=algorithm)
         await self._feed(mac, pieces)
@@ -272,11 +270,7 @@ class WebhookSignature:
 
     async def _feed(self, state: Any, pieces: Sequence[bytes]) -> None:
         """Hash `pieces`, giving way to other requests now and then."""
-        for piece in pieces:
-            view = memoryview(piece)
-            for at in range(0, len(view), _AT_ONCE):
-                state.update(view[at : at + _AT_ONCE])
-                await self._clock.sleep(0)
+        await feed(state, pieces, self._clock)
 
     def _invalid(self, cause: str) -> Rejection:
         return Rejection(*INVALID, headers=self._challenge, cause=cause)
