@@ -139,8 +139,11 @@ class Decisions:
             shadow=[Verdict(**each) for each in shadow],
             **verdict,
         )
+        trace = trace_of(exchange, _MOST_SHADOWED)
+        if hidden is not None:
+            trace = _without_what_is_hidden(trace, hidden, exchange)
         self._kept.pop(decision.id, None)
-        self._kept[decision.id] = decision, trace_of(exchange, _MOST_SHADOWED)
+        self._kept[decision.id] = decision, trace
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
 
@@ -186,6 +189,19 @@ def _owner(mark: Mark, trace: Trace) -> dict[str, Any]:
     if position is not None:
         told |= {"policy": trace.chain[position].name, "place": trace.chain[position].place}
     return told
+
+
+def _without_what_is_hidden(trace: Trace, hidden: Redaction, exchange: Exchange) -> Trace:
+    def shown(mark: Mark) -> Mark:
+        change = mark.change
+        if change is None or hidden.may_show(change.value, exchange):
+            return mark
+        return mark._replace(change=None)
+
+    return trace._replace(
+        refusal=None if trace.refusal is None else shown(trace.refusal),
+        shadowed=tuple(map(shown, trace.shadowed)),
+    )
 
 
 def _identity(exchange: Exchange, hidden: Redaction | None) -> str:

@@ -97,6 +97,11 @@ class Redaction:
         values = sorted(self._values(exchange), key=len, reverse=True)
         return {name: _without(value, values) for name, value in verdict.items()}
 
+    def may_show(self, value: object, exchange: Exchange) -> bool:
+        """Nothing that is named stands in `value`, such as an address that would have to be allowed."""
+        text = str(value)
+        return not any(each in text for each in self._values(exchange))
+
     def _values(self, exchange: Exchange) -> set[str]:
         request = exchange.request
         found = {value for name in self._headers for value in request.headers.get_all(name)}

@@ -13,7 +13,7 @@ from proxy.config.interpolate import interpolate
 from proxy.config.nodes import Source
 from proxy.config.patterns import Name
 from proxy.config.report import Report
-from proxy.config.secrets import Secret
+from proxy.config.secrets import PublicText, Secret
 from proxy.config.shapes import shape_of
 from proxy.config.typed import convert
 from proxy.config.units import Duration, FilePath, HeaderValue, Network, Share, StatusSet
@@ -204,3 +204,17 @@ def beside(folder: Path, annotation: Any, text: str) -> Any:
     assert node is not None
     interpolate(node, ENV)
     return convert(shape_of(annotation), node, Context(report, ENV))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a key", "a key"), ("{env: SECRET}", ENV["SECRET"]), ("'${SECRET}'", ENV["SECRET"])],
+    ids=["in the file itself", "a variable", "interpolated"],
+)
+def test_a_public_text_stands_in_the_file_or_where_secrets_do(text: str, value: str) -> None:
+    assert (PublicText(value), []) == typed(PublicText, text)
+
+
+@pytest.mark.parametrize("text", ["5", "''", "[a]", "~", "{}", "{env: NO}"])
+def test_what_is_no_public_text_is_refused(text: str) -> None:
+    assert 1 == len(typed(PublicText, text)[1])
