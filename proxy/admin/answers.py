@@ -70,6 +70,7 @@ def _details(running: Running, *, for_operator: bool) -> Response:
             draining=details.draining,
             in_flight=details.in_flight,
             access_log_error=details.access_log_error,
+            audit_log_error=details.audit_log_error,
             upstreams=details.upstreams,
         )
     return as_json(200 if ready else 503, health)

@@ -56,7 +56,7 @@ def admin_app(
 
     Web pages of `origins` may call, as `proxy.admin.access.parse_origin` writes them.
     """
-    app = new_app(_guard(Gate(token, names, origins)))
+    app = new_app(_guard(Gate(token, names, origins), running))
     add_status_routes(app, running)
     api = _Api(running)
     for endpoint in ENDPOINTS:
@@ -163,9 +163,9 @@ def _handler(endpoint: Endpoint, handle: _Handle) -> Handler:
     return handler
 
 
-def _guard(gate: Gate) -> Middleware:
+def _guard(gate: Gate, running: Running) -> Middleware:
     """Who may not come in does not; whatever goes wrong is problem+json; changes are told."""
-    audit = Audit(lambda: asyncio.get_running_loop().time(), has_token=gate.has_token)
+    audit = Audit(lambda: asyncio.get_running_loop().time(), has_token=gate.has_token, log=running.audit)
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -173,6 +173,8 @@ def _guard(gate: Gate) -> Middleware:
         reason = ""
         try:
             gate.admit(caller)
+            if caller.changes:
+                audit.check()
             response = await handler(request)
         except Rejection as rejection:
             more = {"problems": rejection.problems} if isinstance(rejection, _FilesRefused) else {}

@@ -42,6 +42,9 @@ class Health(PublicHealth, frozen=True, kw_only=True):
     access_log_error: Annotated[
         str, Meta(description="Why lines of the access log are being lost; else empty.")
     ]
+    audit_log_error: Annotated[
+        str, Meta(description="Why the audit log cannot be written; else empty. Empty where there is none.")
+    ]
     upstreams: Annotated[
         Mapping[str, object], Meta(description="Name -> how many connections are in which state.")
     ]

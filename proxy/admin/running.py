@@ -9,6 +9,7 @@ import msgspec
 
 from proxy.admin.bodies import Route
 from proxy.policy import Switched
+from proxy.telemetry.audit_log import AuditLog
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.shadow_report import ShadowReport
 
@@ -40,6 +41,8 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int
     access_log_error: str = ""
     """Why lines of the access log are being lost; empty where they are not."""
+    audit_log_error: str = ""
+    """Why the audit log cannot be written; empty where it can, or there is none."""
     upstreams: Mapping[str, object]
     """Name -> what its pool says of itself; anything that JSON can hold."""
 
@@ -55,6 +58,11 @@ class Running(Protocol):
     @property
     def shadow_report(self) -> ShadowReport:
         """What policies in shadow would have done."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog | None:
+        """Where changes are told of, if there is one."""
         ...
 
     def live(self) -> bool:

@@ -54,6 +54,8 @@ class Parts:
     store: Store
     state: Shared
     report: Report = unreported
+    first: tuple[Hooks, ...] = ()
+    """Asked on every route before any policy."""
     fetch: Fetch = offline
     in_thread: InThread = at_once
 
@@ -117,7 +119,7 @@ class _Compiler:
             self._wrong(route.node, str(error), "match")
         return PlannedRoute(
             RouteFacts(route.name, match.path, chain_of(route), self._configuration.revision),
-            self._pipeline(tuple(self._hooks(route.policies)), problems),
+            self._pipeline((*self._parts.first, *self._hooks(route.policies)), problems),
             route.upstream,
             match,
         )

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.config.configuration import Configuration
+from proxy.config.hidden import parts
 from proxy.config.nodes import Node
-from proxy.config.shapes import ListShape, MapShape, SecretShape, Shape, StructShape, UnionShape, struct_shape
+from proxy.config.shapes import SecretShape, Shape, struct_shape
 from proxy.config.typed import located
 
 MOUNTED = ("/run/secrets/", "/var/run/secrets/")
@@ -43,22 +44,9 @@ def _named(shape: Shape, node: Node) -> Iterator[Node]:
         if isinstance(node.value, dict) and "file" in node.value:
             yield node.value["file"]
         return
-    for inner, child in _parts(shape, node):
+    for inner, child in parts(shape, node):
         if inner.secret:
             yield from _named(inner, child)
-
-
-def _parts(shape: Shape, node: Node) -> Iterator[tuple[Shape, Node]]:
-    """What stands in `node`, each with its shape."""
-    if isinstance(shape, UnionShape):
-        yield from ((option, node) for option in shape.options)
-    elif isinstance(shape, ListShape) and isinstance(node.value, list):
-        yield from ((shape.item, child) for child in node.value)
-    elif isinstance(shape, MapShape) and isinstance(node.value, dict):
-        yield from ((shape.value, child) for child in node.value.values())
-    elif isinstance(shape, StructShape) and isinstance(node.value, dict):
-        fields = shape.fields
-        yield from ((fields[key].shape, child) for key, child in node.value.items() if key in fields)
 
 
 def _readable_to_all(path: Path) -> bool:

@@ -60,6 +60,9 @@ async def _serve(settings: Settings) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201  # for the operator, as `seawall check` says it
         return PROBLEMS
+    except ValueError as error:
+        print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
+        return USAGE
     sides: list[web.AppRunner] = []
     renewal: asyncio.Task[None] | None = None
     proxy.inputs = inputs

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random, SystemRandom
+from threading import Lock
 from typing import Literal, NamedTuple
 
 from proxy import __version__
 from proxy.admin.answers import answer
 from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
+from proxy.app.auditing import audit_log
 from proxy.app.breakers import Breakers, gauges, log_change
 from proxy.app.compile import Parts, Plan, compile_plan, head_caps, identity_headers
 from proxy.app.fetching import Fetcher
@@ -32,14 +35,15 @@ from proxy.errors import ConfigError, Problem
 from proxy.exchange import Response, RouteFacts
 from proxy.fetch import Fetch
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import InThread, Shared, Switched
+from proxy.policy import Hooks, InThread, Shared, Switched
 from proxy.router import Entry, RoutingTable
 from proxy.stores.memory import MemoryStore
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.batch_writer import BatchWriter
 from proxy.telemetry.decisions import Decisions
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.metrics import Audited, Metrics
 from proxy.telemetry.recorder import Recorder
+from proxy.telemetry.redaction import Redaction
 from proxy.telemetry.shadow_report import ShadowReport
 from proxy.wire.connecting import Connect, connect
 from proxy.wire.peers import TrustedPeers
@@ -49,6 +53,8 @@ from proxy.wire.serving import CompiledRoute, Serving, WireSettings
 from proxy.wire.timer_wheel import TimerWheel
 
 _STDOUT = 1
+
+_log = logging.getLogger("seawall")
 
 
 def read_policies(settings: Settings) -> Configuration:
@@ -93,6 +99,8 @@ class Proxy:
         self.decisions = Decisions()
         self._loop = asyncio.get_running_loop()
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
+        stdout = Lock()
+        self.audit = audit_log(settings, self.clock, self._loop.call_later, stdout)
         store = MemoryStore(self.clock)
         self._fetcher = Fetcher()
         self._workers = Workers()
@@ -102,12 +110,13 @@ class Proxy:
             store,
             Shared(),
             log_change,
+            () if self.audit is None else (Hooks(on_request=self.audit.admit),),
             fetch=fetch or self._fetcher,
             in_thread=in_thread or self._workers,
         )
         self._breakers = Breakers(self._parts.state)
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}
-        self._writer = BatchWriter(_STDOUT) if settings.access_log else None
+        self._writer = BatchWriter(_STDOUT, lock=stdout) if settings.access_log else None
         self._access_log = (
             AccessLog(self._writer, self.clock, self._loop.call_later) if self._writer else None
         )
@@ -116,10 +125,11 @@ class Proxy:
             turned_away=lambda: self.server.turned_away,
             breakers=self._breakers.states,
             gauges=lambda: gauges(self._parts.state),
+            audit=self._audited,
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(
-            self._metrics, self._access_log, self.decisions, self.clock, self.shadow_report
+            self._metrics, self._access_log, self.decisions, self.clock, self.shadow_report, self.audit
         )
         self._reloading = asyncio.Lock()
         self._reloads = ReloadLog(self.started_at)
@@ -207,10 +217,18 @@ class Proxy:
                 old[1].retire()
         self._metrics.loaded(configuration.revision, self.clock.now())
         self.shadow_report.follow(configuration, self.clock.now())
+        redaction = Redaction(configuration.log.redact) if configuration.log.redact else None
+        for each in (self.decisions, self._access_log, self.audit):
+            if each is not None:
+                each.redaction = redaction
+        if self.audit is not None:
+            self.audit.add("policies", {"decision": "allowed", "revision": configuration.revision})
         self._reloads.warned(configuration.warnings)
 
     def _refused(self, error: ConfigError, at: float, *, bug: Exception | None = None, watched: bool) -> None:
         self._parts.state.rollback()
+        if self.audit is not None:
+            self.audit.add("policies", {"decision": "refused", "revision": self.configuration.revision})
         self._metrics.load_failed(at)
         self._reloads.refused(error, at, bug=bug, watched=watched)
         HEAP.tidy()
@@ -278,7 +296,9 @@ class Proxy:
 
     def ready(self) -> tuple[bool, str]:
         """Whether requests should be sent here."""
-        return (False, "draining") if self.draining else (True, "")
+        if self.draining:
+            return False, "draining"
+        return (False, "audit log") if self.audit is not None and self.audit.unavailable else (True, "")
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type."""
@@ -297,6 +317,7 @@ class Proxy:
             draining=self.draining,
             in_flight=self.in_flight,
             access_log_error=self._access_log.error if self._access_log else "",
+            audit_log_error=self.audit.error if self.audit else "",
             upstreams={name: pool.summary() for name, (_, pool) in self._pools.items()},
         )
 
@@ -339,3 +360,11 @@ class Proxy:
         self._workers.close()
         if self._access_log is not None:
             self._access_log.close()
+        if self.audit is not None:
+            self.audit.add("process", {"decision": "allowed", "what": "stop"})
+            if not await asyncio.to_thread(self.audit.close):
+                _log.error("audit log: %d lines were lost", self.audit.dropped)
+
+    def _audited(self) -> Audited | None:
+        audit = self.audit
+        return None if audit is None else Audited(bool(audit.error), audit.dropped)

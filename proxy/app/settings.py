@@ -23,6 +23,10 @@ class Settings:
     max_body: int = 10 * 2**20
     max_buffered: int = 256 * 2**20
     access_log: bool = True
+    audit_log: str | None = None
+    audit_max_size: int = 100 * 2**20
+    audit_keep: int = 10
+    audit_on_failure: Literal["refuse", "drop"] = "refuse"
     watch: Literal["auto", "poll", "off"] = "auto"
     allow_literal_secrets: bool = False
     env: str = "prod"

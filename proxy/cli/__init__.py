@@ -36,6 +36,9 @@ _COMMANDS = {
     "schema": _Entry(
         "proxy.cli.schema_command", "schema", "Print the JSON Schema of policy files, for editors."
     ),
+    "seal": _Entry(
+        "proxy.cli.seal", "seal_command", "Encrypt a secret, so that it may stand in a policy file."
+    ),
     "status": _Entry("proxy.cli.status", "status", "Say how a running Seawall is doing."),
     "docs": _Entry("proxy.cli.docs", "docs", "Write a page of documentation for each policy."),
 }

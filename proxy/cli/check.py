@@ -18,6 +18,7 @@ from proxy.cli.options import (
     count_of,
     env_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.cli.words import not_enforced, sentences
@@ -48,6 +49,7 @@ class _Checked:
 @upstream_option
 @allow_literal_secrets_option
 @env_option
+@seal_key_file_option
 @click.option(
     "--test-secrets",
     is_flag=True,

@@ -20,6 +20,7 @@ from proxy.cli.options import (
     env_option,
     format_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.difference import Difference, changes
@@ -48,6 +49,7 @@ class _Compared:
 @upstream_option
 @allow_literal_secrets_option
 @env_option
+@seal_key_file_option
 @click.option("--exit-code", "tells", is_flag=True, help="Exit with 1 where something differs, as git does.")
 @format_option
 def diff(

@@ -16,6 +16,7 @@ from proxy.cli.options import (
     format_option,
     policies_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.effective import as_json, as_text
@@ -32,6 +33,7 @@ from proxy.policies import PIPELINE_ORDER
 @upstream_option
 @allow_literal_secrets_option
 @env_option
+@seal_key_file_option
 @format_option
 def effective(
     route: str | None,

@@ -21,6 +21,7 @@ from proxy.cli.options import (
     env_option,
     format_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.units import HeaderName, HeaderValue
@@ -95,6 +96,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> str:
 @upstream_option
 @allow_literal_secrets_option
 @env_option
+@seal_key_file_option
 @admin_option
 @token_file_option
 @format_option
@@ -149,6 +151,7 @@ def _rehearsed(
     from proxy.cli.explain_request import CannotSign  # noqa: PLC0415
     from proxy.cli.explain_request import explain as rehearsed  # noqa: PLC0415
     from proxy.clock import SystemClock  # noqa: PLC0415
+    from proxy.config.hidden import hidden_texts, masked  # noqa: PLC0415
     from proxy.config.loader import load  # noqa: PLC0415
     from proxy.policies import PIPELINE_ORDER  # noqa: PLC0415
     from proxy.rehearsal import Answer, Stuck  # noqa: PLC0415
@@ -163,11 +166,13 @@ def _rehearsed(
         rehearsal=True,
     )
     try:
-        return rehearsed(
+        found = rehearsed(
             configuration, _request(**asked), Answer(upstream_status), at=SystemClock().now(), signed=signed
         )
     except (CannotSign, Stuck) as error:
         raise click.ClickException(str(error)) from None
+    told: dict[str, Any] = masked(found, hidden_texts(configuration))
+    return told
 
 
 def _request(

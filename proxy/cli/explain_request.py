@@ -19,6 +19,7 @@ from proxy.rehearsal.signing import sign
 from proxy.router import Entry, Found, Missing, normalize
 from proxy.router.rules import About
 from proxy.router.why import Finding, why
+from proxy.telemetry.redaction import masked_query
 from proxy.telemetry.stages import Fate, Stage, Trace
 from proxy.wire.serving import Serving
 from proxy.wire.target import host_of
@@ -63,7 +64,7 @@ def explain(
     return {
         "request": {
             "method": request.method,
-            "target": request.target,
+            "target": _shown(request.target),
             "host": _field(request, "host"),
             "client_ip": request.client_ip,
             "https": request.https,
@@ -241,6 +242,11 @@ def _other(finding: Finding[RouteConfig]) -> dict[str, Any]:
     }
 
 
+def _shown(target: str) -> str:
+    path, mark, query = target.partition("?")
+    return path + mark + masked_query(query)
+
+
 def _upstream(request: Request, done: Rehearsed) -> dict[str, Any]:
     """What of the first call is not as the client sent it."""
     if not done.calls:
@@ -251,6 +257,6 @@ def _upstream(request: Request, done: Rehearsed) -> dict[str, Any]:
         "calls": len(done.calls),
         "name": first.upstream,
         "method": first.method,
-        "target": first.target,
+        "target": _shown(first.target),
         "added": [[name, value] for name, value in first.headers if (name.lower(), value) not in sent],
     }

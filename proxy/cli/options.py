@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from proxy.config.context import DEVELOPMENT, PRODUCTION
+from proxy.config.sealing import KEY_FILE, KEYS
 from proxy.config.upstream_url import UpstreamUrl
 from proxy.errors import Problem
 
@@ -53,6 +55,33 @@ env_option = click.option(
     show_default=True,
     metavar="NAME",
     help=f"Where this runs; only `{DEVELOPMENT}` allows what is for developers (`on_missing_secret: allow`).",
+)
+
+
+def _seal_key_file(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Into the environment, where everything else finds the keys of sealed values too."""
+    before = os.environ.get(KEY_FILE)
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop(KEY_FILE, None)
+        else:
+            os.environ[KEY_FILE] = before
+
+    if value is not None and value != before:
+        os.environ[KEY_FILE] = value
+        context.call_on_close(restore)
+
+
+seal_key_file_option = click.option(
+    "--seal-key-file",
+    envvar=KEY_FILE,
+    show_envvar=True,
+    expose_value=False,
+    callback=_seal_key_file,
+    type=click.Path(),
+    metavar="FILE",
+    help=f"Keys that open {{sealed: ...}}, one in each line, beside those in {KEYS}.",
 )
 
 format_option = click.option(

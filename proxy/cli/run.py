@@ -14,7 +14,13 @@ import click
 
 from proxy.admin.access import parse_origin
 from proxy.app.settings import Settings
-from proxy.cli.options import allow_literal_secrets_option, env_option, policies_option, upstream_option
+from proxy.cli.options import (
+    allow_literal_secrets_option,
+    env_option,
+    policies_option,
+    seal_key_file_option,
+    upstream_option,
+)
 from proxy.config.units import Duration, Size
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -114,6 +120,21 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
     "access-log", "One JSON line for each exchange.", type=click.Choice(["stdout", "off"]), default="stdout"
 )
 @_option(
+    "audit-log",
+    "One JSON line for each request that is authenticated or refused, and each change: a file, or -.",
+    metavar="FILE",
+)
+@_option(
+    "audit-max-size", "At which the file is put aside for a new one.", type=_Unit(Size), default="100MiB"
+)
+@_option("audit-keep", "How many files put aside are kept.", type=click.IntRange(0, 1000), default=10)
+@_option(
+    "audit-on-failure",
+    "Where the audit log cannot be written: refuse all requests and changes, or drop its lines.",
+    type=click.Choice(["refuse", "drop"]),
+    default="refuse",
+)
+@_option(
     "watch",
     "How edits are noticed: auto asks the kernel and looks at times, poll looks often, off waits for SIGHUP.",
     type=click.Choice(["auto", "poll", "off"]),
@@ -122,6 +143,7 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 @_option("log-level", "Of Seawall's own log, on stderr.", type=click.Choice(_LEVELS), default="info")
 @allow_literal_secrets_option
 @env_option
+@seal_key_file_option
 def run(log_level: str, access_log: str, **options: object) -> None:
     """Serve what the policy files say, until SIGTERM. Edits are taken at once."""
     from proxy.app.process import run as serve  # noqa: PLC0415  # the other commands do without

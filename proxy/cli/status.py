@@ -80,6 +80,8 @@ def _process(health: Health, revision: Revision) -> Iterator[str]:
     yield f"  in flight    {health.in_flight}"
     if health.access_log_error:
         yield f"  access log   lines are being lost: {health.access_log_error}"
+    if health.audit_log_error:
+        yield f"  audit log    cannot be written: {health.audit_log_error}"
 
 
 def _upstreams(health: Health) -> Iterator[str]:

@@ -17,6 +17,7 @@ from proxy.cli.options import (
     env_option,
     format_option,
     problem_as_json,
+    seal_key_file_option,
     upstream_option,
 )
 from proxy.config.loader import load
@@ -50,6 +51,7 @@ class _Tested:
 @upstream_option
 @allow_literal_secrets_option
 @env_option
+@seal_key_file_option
 @format_option
 def test(
     paths: tuple[Path, ...],

@@ -10,6 +10,7 @@ from proxy.config.model import (
     ClientsConfig,
     ErrorsConfig,
     HealthConfig,
+    LogConfig,
     MatchConfig,
     MetricsConfig,
     RequestIdConfig,
@@ -110,6 +111,7 @@ class Configuration:
     report: Report = field(repr=False, compare=False)
     tests: tuple[StatedTest, ...] = field(default=(), repr=False)
     """In file order; outside a rehearsal, those for which no secret or variable is missing."""
+    log: LogConfig = field(default=LogConfig())
     test_secrets: RehearsalSecrets = field(default=RehearsalSecrets(), repr=False)
 
     @property

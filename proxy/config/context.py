@@ -43,6 +43,8 @@ class Context:
     """The operator wants to go on without those that are not there."""
     files: Mapping[Path, bytes] = field(default_factory=dict)
     """What some files hold in a rehearsal, whatever is on disk."""
+    unsealed: Mapping[str, str] = field(default_factory=dict)
+    """What stands for some sealed values in a rehearsal."""
 
     def read(self, path: Path, limit: int) -> bytes:
         """What the file at `path` holds, and of a longer one a little more than `limit` bytes.

@@ -22,7 +22,7 @@ from proxy.config.route_changes import RouteChanges
 from proxy.config.wording import edited, on_routes, routes_called, written
 
 ROUTES = "routes"
-_ONCE = ("clients", "request_id", "metrics", "health", "errors")
+_ONCE = ("clients", "request_id", "metrics", "health", "errors", "log")
 _UNSAID: tuple[object, ...] = (None, {})
 _NOTHING = Node({}, Source(DEFAULT, ""))
 

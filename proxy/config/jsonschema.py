@@ -45,6 +45,7 @@ _SECRET: Json = {
     "properties": {
         "env": {"type": "string", "description": "Name of a variable of the environment."},
         "file": {"type": "string", "description": "A file; a relative path starts beside this one."},
+        "sealed": {"type": "string", "description": "The secret, as `seawall seal` encrypted it."},
     },
     "minProperties": 1,
     "maxProperties": 1,
@@ -137,8 +138,8 @@ def _literal(shape: LiteralShape) -> Json:
     return _or_variable({"enum": list(shape.values)})
 
 
-def _secret(_: SecretShape) -> Json:
-    return _ref("secret")
+def _secret(shape: SecretShape) -> Json:
+    return _ref("secret") if shape.secret else {"anyOf": [{"type": "string"}, _ref("secret")]}
 
 
 def _list(shape: ListShape) -> Json:

@@ -15,13 +15,14 @@ from proxy.config.model import (
     ClientsConfig,
     ErrorsConfig,
     HealthConfig,
+    LogConfig,
     MetricsConfig,
     RequestIdConfig,
     UpstreamConfig,
 )
 from proxy.config.nodes import Node, Source, quoted
 from proxy.config.rehearsal_reader import RehearsalReader
-from proxy.config.rehearsal_secrets import held_files, variables
+from proxy.config.rehearsal_secrets import held_files, unsealed, variables
 from proxy.config.report import Report
 from proxy.config.routes import RouteReader, has_parameters
 from proxy.config.sections import Sections
@@ -60,7 +61,9 @@ def load(
     context = Context(report, env, allow_literal_secrets, environment=environment)
     if rehearsal:
         env = {**env, **variables(files.documents)}
-        context = replace(context, env=env, files=held_files(files.documents))
+        context = replace(
+            context, env=env, files=held_files(files.documents), unsealed=unsealed(files.documents)
+        )
     loading = _Loading(files, kinds, context, rehearsal=rehearsal)
     # What one file refers to may stand in another; so if one is unreadable, no more can be said.
     configuration = loading.configuration(default_upstream) if files.complete else None
@@ -88,6 +91,7 @@ class _Loading:
         metrics = sections.typed("metrics", MetricsConfig)
         health = sections.typed("health", HealthConfig)
         errors = sections.typed("errors", ErrorsConfig)
+        log = sections.typed("log", LogConfig)
         upstreams = self._upstreams(default_upstream)
         typer = PolicyTyper(self._kinds, sections.definitions, self._context)
         typer.check_definitions()
@@ -99,7 +103,7 @@ class _Loading:
         if metrics and health and metrics.path is not None and metrics.path in health.paths:
             message = f"{metrics.path} is one of `health.paths` too; expected a path of its own"
             self._report.add(located(sections.once["metrics"], "path"), message)
-        if self._report or not (clients and request_id and metrics and health and errors):
+        if self._report or not (clients and request_id and metrics and health and errors and log):
             return None
         return Configuration(
             revision=self._files.revision,
@@ -109,6 +113,7 @@ class _Loading:
             metrics=metrics,
             health=health,
             errors=errors,
+            log=log,
             routes=routes,
             no_route=no_route,
             warnings=self._report.warnings(),

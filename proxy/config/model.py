@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from proxy.config.patterns import ExactPath, HostPattern, Method, Name, PathPattern, ReasonCode
+from proxy.config.patterns import (
+    ExactPath,
+    HostPattern,
+    LoggedField,
+    Method,
+    Name,
+    PathPattern,
+    ReasonCode,
+)
 from proxy.config.rehearsals import PolicyTest, RehearsalSecrets
 from proxy.config.schema import Schema
 from proxy.config.units import Duration, FilePath, HeaderName, HeaderValue, Network
@@ -151,6 +159,19 @@ class HealthConfig(Schema, frozen=True, kw_only=True):
     ] = field(default_factory=dict)
 
 
+class LogConfig(Schema, frozen=True, kw_only=True):
+    """What logs, decisions and the audit log say."""
+
+    redact: Annotated[
+        tuple[LoggedField, ...],
+        Meta(
+            max_length=64,
+            description="Shown as `***`: client.ip, auth.id, path.NAME, query:NAME, and header:NAME where"
+            " a decision quotes it. What looks secret never shows.",
+        ),
+    ] = ()
+
+
 class JsonTemplate(Schema, frozen=True, kw_only=True):
     """A refusal's body as JSON."""
 
@@ -230,6 +251,7 @@ class PolicyFile(Schema, frozen=True, kw_only=True):
     request_id: Annotated[RequestIdConfig | None, Meta(description="The id of a request.")] = None
     metrics: Annotated[MetricsConfig | None, Meta(description="What Prometheus sees.")] = None
     health: Annotated[HealthConfig | None, Meta(description="Health on the data port.")] = None
+    log: Annotated[LogConfig | None, Meta(description="What logs say.")] = None
     errors: Annotated[ErrorsConfig | None, Meta(description="What refusals look like.")] = None
     policies: Annotated[
         PolicyDefinitions | None, Meta(description="Defined once, used by name; state belongs to the name.")

@@ -43,6 +43,25 @@ class ReasonCode(str):
         return cls(value)
 
 
+class LoggedField(str):
+    """What of a request may stand in logs and decisions, and can be kept out of them."""
+
+    __slots__ = ()
+    pattern: ClassVar[str] = (
+        r"^(client\.ip|auth\.id|path\.[A-Za-z_][A-Za-z0-9_]*|query:[^\x00-\x20]+"
+        r"|header:[!#$%&'*+\-.^_`|~0-9A-Za-z]+)$"
+    )
+    example: ClassVar[str] = "query:token"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
+            raise ValueError(
+                f"{value!r} is no field; expected client.ip, auth.id, path.NAME, query:NAME or header:NAME"
+            )
+        return cls(value)
+
+
 METHODS = (
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "ACL", "BIND",
     "CHECKOUT", "COPY", "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE",

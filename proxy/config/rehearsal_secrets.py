@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from proxy.algorithms.sealed import bare
 from proxy.config.nodes import Node
 
 
@@ -22,6 +23,11 @@ def held_files(documents: Iterable[Node]) -> dict[Path, bytes]:
         node.source.directory / path: text.encode("utf-8", "surrogateescape")
         for node, path, text in _entries(documents, "files")
     }
+
+
+def unsealed(documents: Iterable[Node]) -> dict[str, str]:
+    """Sealed value -> what stands for it in a rehearsal."""
+    return {bare(sealed): text for _, sealed, text in _entries(documents, "sealed")}
 
 
 def _entries(documents: Iterable[Node], key: str) -> Iterable[tuple[Node, str, str]]:

@@ -286,6 +286,9 @@ class RehearsalSecrets(Schema, frozen=True, kw_only=True):
     files: Annotated[
         dict[str, str], Meta(description="Path, as a policy spells it -> what the file holds.")
     ] = field(default_factory=dict)
+    sealed: Annotated[
+        dict[str, str], Meta(description="Sealed value, as a policy has it -> what stands for it.")
+    ] = field(default_factory=dict)
     credentials: Annotated[
         dict[str, str],
         Meta(description="Who, by the id that a policy knows -> what they show: a key, a password."),

@@ -11,9 +11,11 @@ from typing import Any
 
 from msgspec import Meta
 
+from proxy.algorithms.sealed import bare
 from proxy.config.context import ABSENT, INVALID, Context, unknown_key, unresolved, wrong
 from proxy.config.nodes import Node, plain, quoted
-from proxy.config.secrets import Secret, secret_from_env, secret_from_file
+from proxy.config.sealing import secret_from_sealed
+from proxy.config.secrets import PublicText, Secret, secret_from_env, secret_from_file
 from proxy.config.shapes import (
     LiteralShape,
     ScalarShape,
@@ -27,7 +29,11 @@ from proxy.config.units import FilePath
 from proxy.config.yaml12 import typed_scalar
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_EXAMPLES = {"env": "WEBHOOK_SECRET", "file": "/run/secrets/webhook"}
+_REFERENCES = {
+    "env": "the name of a variable; expected one such as WEBHOOK_SECRET",
+    "file": "the path of a file; expected one such as /run/secrets/webhook",
+    "sealed": "a sealed value; expected one as `seawall seal` prints it",
+}
 
 
 def scalar(shape: ScalarShape, node: Node, context: Context) -> Any:
@@ -87,9 +93,13 @@ def literal(shape: LiteralShape, node: Node, context: Context) -> Any:
 
 
 def secret(shape: SecretShape, node: Node, context: Context) -> Any:
-    """`{env: NAME}`, `{file: path}`, or a literal where those are allowed."""
+    """`{env: NAME}`, `{file: path}`, `{sealed: TEXT}`, or a literal where those are allowed."""
     if isinstance(node.value, dict):
-        return _reference(shape, node, node.value, context)
+        referred = _reference(shape, node, node.value, context)
+        return referred if shape.secret or referred is INVALID else PublicText(referred.reveal())
+    if not shape.secret:
+        given = node.text if isinstance(node.value, str) else ""
+        return PublicText(given) if given else wrong(shape, node, context)
     context.report.mask(node)
     if isinstance(node.value, list) or node.value is None:
         return wrong(shape, node, context)
@@ -135,13 +145,15 @@ def _length_outside(value: str | list[Any], bounds: Meta) -> str:
 
 def _reference(shape: SecretShape, node: Node, entries: dict[str, Node], context: Context) -> Any:
     for key, child in entries.items():
-        if key not in _EXAMPLES:
-            unknown_key(shape, _EXAMPLES, child, context)
+        if key not in _REFERENCES:
+            unknown_key(shape, _REFERENCES, child, context)
             return INVALID
     if len(entries) != 1:
         context.report.add(node, f"got {len(entries)} keys; expected either {shape.words}")
         return INVALID
     ((key, child),) = entries.items()
+    if key == "sealed":
+        context.report.mask(child)  # perhaps somebody thinks that this is how to seal one
     if unresolved(child, context):
         return INVALID
     try:
@@ -158,12 +170,20 @@ def _reference(shape: SecretShape, node: Node, entries: dict[str, Node], context
 def _referred(key: str, node: Node, context: Context) -> Secret | Any:
     if not isinstance(node.value, str) or (key == "env" and not _VARIABLE.fullmatch(node.value)):
         context.report.mask(node)  # perhaps it is the secret itself
-        what = "the name of a variable" if key == "env" else "the path of a file"
-        context.report.add(node, f"this cannot be {what}; expected one such as {_EXAMPLES[key]}")
+        context.report.add(node, f"this cannot be {_REFERENCES[key]}")
         return INVALID
     if key == "env":
         return secret_from_env(node.value, context.env)
+    if key == "sealed":
+        return _unsealed(node.value, context)
     return secret_from_file(node.source.directory / node.value, context.read)
+
+
+def _unsealed(text: str, context: Context) -> Secret | Any:
+    stand_in = context.unsealed.get(bare(text))
+    if stand_in:
+        return Secret(stand_in)
+    return INVALID if context.lenient else secret_from_sealed(text, context.env, context.read)
 
 
 def _file(path: FilePath, node: Node, context: Context) -> Any:

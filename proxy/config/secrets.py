@@ -1,7 +1,8 @@
 """Secrets by reference, so that a policy file can be shown to anybody.
 
 `{env: NAME}` reads a variable, `{file: path}` a file beside the policy file, less the line
-end that editors and `echo` leave behind it. A literal is refused, since it would end up in a
+end that editors and `echo` leave behind it; `{sealed: TEXT}` is the secret itself, encrypted
+(`proxy.config.sealing`). A literal is refused, since it would end up in a
 repository, unless the operator insists with `--allow-literal-secrets`.
 """
 
@@ -47,6 +48,12 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never written out")
+
+
+class PublicText(Secret):
+    """Of a public key or the like: it comes from where secrets come from, or stands in the file itself."""
+
+    __slots__ = ()
 
 
 def secret_from_env(name: str, env: Mapping[str, str]) -> Secret:

@@ -18,7 +18,7 @@ from msgspec import NODEFAULT, Meta
 from proxy.config.model import PolicyDefinitions, PolicyUses
 from proxy.config.patterns import Name
 from proxy.config.schema import Choice, PolicyConfig
-from proxy.config.secrets import Secret
+from proxy.config.secrets import PublicText, Secret
 from proxy.config.units import Duration, FilePath, HeaderValue, Share, Size, Unit
 from proxy.config.upstream_url import UpstreamUrl
 
@@ -65,7 +65,7 @@ class UnitShape(Shape):
 
 @dataclass(frozen=True, slots=True)
 class SecretShape(Shape):
-    """A reference to a secret."""
+    """A reference to a secret, or to a text that anybody may see (`secret` is false then)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +208,11 @@ def _plain(annotation: Any, bounds: Meta | None) -> Shape:
         return AnyShape("anything")
     if annotation in _SCALARS:
         return ScalarShape(_bounded(_SCALARS[annotation], bounds), annotation, bounds)
-    if annotation is Secret:
-        return SecretShape("{env: NAME} or {file: path}", secret=True)
+    if annotation in (Secret, PublicText):
+        secret = annotation is Secret
+        return SecretShape(
+            "text, " * (not secret) + "{env: NAME}, {file: path} or {sealed: TEXT}", secret=secret
+        )
     if annotation in (PolicyUses, PolicyDefinitions):
         return PoliciesShape("a mapping", annotation)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):

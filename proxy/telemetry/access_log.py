@@ -16,7 +16,7 @@ from proxy.errors import Rejection
 from proxy.exchange import Exchange, Outcome, Request
 from proxy.problem import encodable
 from proxy.telemetry.batch_writer import BatchWriter
-from proxy.telemetry.redaction import masked_query
+from proxy.telemetry.redaction import Redaction, masked_query
 from proxy.telemetry.timestamp import rfc3339
 
 Schedule = Callable[[float, Callable[[], None]], object]
@@ -42,6 +42,8 @@ class AccessLog:
         self._waits = False
         self._second = -1
         self._stamp = ""
+        self.redaction: Redaction | None = None
+        """What is not to be seen, beside what looks secret."""
         self._heads: dict[tuple[str, str, int, int | None, int], str] = {}
 
     @property
@@ -66,14 +68,22 @@ class AccessLog:
             exchange.attempts,
         )
         head = self._heads.get(key) or self._new_head(*key)
-        target = request.target
+        target, hidden = request.target, self.redaction
         plain = (
-            "?" not in target and target.startswith("/") and len(target) < _LONGEST_TEXT and target.isascii()
+            hidden is None
+            and "?" not in target
+            and target.startswith("/")
+            and len(target) < _LONGEST_TEXT
+            and target.isascii()
         )
         path = quoted(target) if plain else _text(path_of(request))
+        client_ip = exchange.client_ip
+        if hidden is not None:
+            path = _text(hidden.path(path_of(request), exchange.route.template))
+            client_ip = hidden.client_ip(exchange)
         tail = ""
         if request.query or exchange.identity is not None or not outcome.complete:
-            tail = _circumstances(exchange, outcome)
+            tail = _circumstances(exchange, outcome, hidden)
         if outcome.reason or exchange.refusal is not None or exchange.shadowed is not None:
             tail += _verdict(exchange, outcome)
         now = self._now()
@@ -85,7 +95,7 @@ class AccessLog:
             f'"request_id":{quoted(exchange.request_id)},"decision_id":{quoted(exchange.decision_id)},'
             f'{head},"path":{path},"duration_ms":{(outcome.ended - exchange.started) * 1000:.3f},'
             f'"bytes_in":{outcome.bytes_received},"bytes_out":{outcome.bytes_sent},'
-            f'"client_ip":{quoted(exchange.client_ip)}{tail}}}\n'
+            f'"client_ip":{quoted(client_ip)}{tail}}}\n'
         ).encode()
         if len(self._buffer) > _BATCH:
             self.flush()
@@ -132,11 +142,13 @@ def _text(text: str) -> str:
     return quoted(text if text.isascii() else encodable(text))
 
 
-def _circumstances(exchange: Exchange, outcome: Outcome) -> str:
-    query = exchange.request.query
-    parts = f',"query":{_text(masked_query(query[:_LONGEST_TEXT]))}' if query else ""
+def _circumstances(exchange: Exchange, outcome: Outcome, hidden: Redaction | None) -> str:
+    query = exchange.request.query[:_LONGEST_TEXT]
+    shown = masked_query(query) if hidden is None else hidden.query(query)
+    parts = f',"query":{_text(shown)}' if query else ""
     if exchange.identity is not None:
-        parts += f',"identity":{_text(exchange.identity.id)}'
+        id_ = exchange.identity.id if hidden is None else hidden.identity(exchange)
+        parts += f',"identity":{_text(id_)}'
     return parts if outcome.complete else parts + ',"complete":false'
 
 

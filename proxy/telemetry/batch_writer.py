@@ -11,16 +11,20 @@ import logging
 import os
 import select
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 
 _log = logging.getLogger("seawall")
 
 
 class BatchWriter:
-    """Owns the writing to `fd`, not `fd` itself. `put` and `close` are for one thread."""
+    """Owns the writing to `fd`, not `fd` itself. `put` and `close` are for one thread.
 
-    def __init__(self, fd: int, *, max_pending: int = 8 * 1024 * 1024) -> None:
+    Who else writes to `fd` shares `lock`, so that their lines do not mix.
+    """
+
+    def __init__(self, fd: int, *, max_pending: int = 8 * 1024 * 1024, lock: Lock | None = None) -> None:
         self._fd = fd
+        self._lock = lock or Lock()
         self._max_pending = max_pending
         self._batches: SimpleQueue[bytearray | None] = SimpleQueue()
         # Two counters with one writer each need no lock.
@@ -66,8 +70,9 @@ class BatchWriter:
             batch = bytearray(b"\n") + batch
         written = 0
         try:
-            while written < len(batch):
-                written += self._write_some(batch, written)
+            with self._lock:
+                while written < len(batch):
+                    written += self._write_some(batch, written)
         except OSError as error:
             self._failed_lines += batch.count(b"\n", max(written, int(self._line_is_cut)))
             self._ended(error.strerror or type(error).__name__)

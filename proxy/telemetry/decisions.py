@@ -25,7 +25,7 @@ from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Outcome
 from proxy.problem import encodable
 from proxy.telemetry.access_log import path_of, reason_of
-from proxy.telemetry.redaction import masked_query
+from proxy.telemetry.redaction import Redaction, masked_query
 from proxy.telemetry.stages import Mark, Stage, Trace, position_of, trace_of
 from proxy.telemetry.timestamp import rfc3339
 
@@ -103,11 +103,13 @@ class Decisions:
 
     def __init__(self, size: int = 1000) -> None:
         self._size = size
+        self.redaction: Redaction | None = None
+        """What is not to be seen, beside what looks secret."""
         self._kept: OrderedDict[str, tuple[Decision, Trace]] = OrderedDict()
 
     def add(self, exchange: Exchange, outcome: Outcome, at: float) -> None:
         """Remember an exchange that ended at `at` (seconds since the epoch); it has a verdict."""
-        request = exchange.request
+        request, hidden = exchange.request, self.redaction
         shadow = [_of(each, "shadow") for each in (exchange.shadowed or ())[:_MOST_SHADOWED]]
         reason = reason_of(exchange.refusal, outcome)
         if exchange.refusal is not None:
@@ -116,24 +118,32 @@ class Decisions:
             verdict = {"reason": reason, "policy": _kind(reason), "mode": "enforce"}
         else:
             verdict = shadow[0]
+        path, query = path_of(request), request.query[:_LONGEST_TEXT]
+        if hidden is not None:
+            path = hidden.path(path, exchange.route.template)
+            verdict = hidden.told(verdict, exchange)
+            shadow = [hidden.told(each, exchange) for each in shadow]
         decision = Decision(
             id=exchange.decision_id,
             time=rfc3339(at),
             request_id=_cut(exchange.request_id),
             route=exchange.route.name,
             method=_cut(request.method),
-            path=_cut(path_of(request)),
-            query=_cut(masked_query(request.query[:_LONGEST_TEXT])),
-            client_ip=exchange.client_ip,
-            identity="" if exchange.identity is None else _cut(exchange.identity.id),
+            path=_cut(path),
+            query=_cut(masked_query(query) if hidden is None else hidden.query(query)),
+            client_ip=exchange.client_ip if hidden is None else hidden.client_ip(exchange),
+            identity=_identity(exchange, hidden),
             status=outcome.status,
             complete=outcome.complete,
             revision=exchange.route.revision,
             shadow=[Verdict(**each) for each in shadow],
             **verdict,
         )
+        trace = trace_of(exchange, _MOST_SHADOWED)
+        if hidden is not None:
+            trace = _without_what_is_hidden(trace, hidden, exchange)
         self._kept.pop(decision.id, None)
-        self._kept[decision.id] = decision, trace_of(exchange, _MOST_SHADOWED)
+        self._kept[decision.id] = decision, trace
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
 
@@ -179,6 +189,25 @@ def _owner(mark: Mark, trace: Trace) -> dict[str, Any]:
     if position is not None:
         told |= {"policy": trace.chain[position].name, "place": trace.chain[position].place}
     return told
+
+
+def _without_what_is_hidden(trace: Trace, hidden: Redaction, exchange: Exchange) -> Trace:
+    def shown(mark: Mark) -> Mark:
+        change = mark.change
+        if change is None or hidden.may_show(change.value, exchange):
+            return mark
+        return mark._replace(change=None)
+
+    return trace._replace(
+        refusal=None if trace.refusal is None else shown(trace.refusal),
+        shadowed=tuple(map(shown, trace.shadowed)),
+    )
+
+
+def _identity(exchange: Exchange, hidden: Redaction | None) -> str:
+    if exchange.identity is None:
+        return ""
+    return _cut(exchange.identity.id if hidden is None else hidden.identity(exchange))
 
 
 def _kind(reason: str) -> str:

@@ -15,7 +15,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -46,6 +46,13 @@ _STATES = {"closed": 0, "open": 1, "half-open": 2}
 _NAMESPACE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
+class Audited(NamedTuple):
+    """How the audit log is doing."""
+
+    failing: bool
+    dropped: int
+
+
 class _Series:
     """The exchanges of one endpoint and method."""
 
@@ -71,8 +78,8 @@ class Metrics(Collector):
     """Counts on one thread; `render` on the same. Raises ValueError where a name or bucket is none.
 
     `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
-    clients were one too many, `breakers` the state of each circuit breaker by its name, and `gauges`
-    other numbers of policies: metric, name, value.
+    clients were one too many, `breakers` the state of each circuit breaker by its name, `gauges` other
+    numbers of policies (metric, name, value), and `audit` how the audit log is doing, where there is one.
     """
 
     def __init__(
@@ -84,11 +91,13 @@ class Metrics(Collector):
         turned_away: Callable[[], int] = lambda: 0,
         breakers: Callable[[], Mapping[str, str]] = dict,
         gauges: Callable[[], Iterable[tuple[str, str, float]]] = tuple,
+        audit: Callable[[], Audited | None] = lambda: None,
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
         self._breakers = breakers
         self._gauges = gauges
+        self._audit = audit
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
@@ -275,6 +284,15 @@ class Metrics(Collector):
             "Connections of clients that were closed at once, since as many were open as may be.",
             self._turned_away(),
         )
+
+        audited = self._audit()
+        if audited is not None:
+            yield GaugeMetricFamily(
+                self._name("audit_log_failing"), "1 while the audit log cannot be written.", audited.failing
+            )
+            yield CounterMetricFamily(
+                self._name("audit_log_dropped"), "Lines that the audit log lost.", audited.dropped
+            )
 
     def _name(self, name: str) -> str:
         return f"{self._namespace}_{name}"

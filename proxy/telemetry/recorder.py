@@ -1,4 +1,4 @@
-"""The one place that the wire tells what happened; it fans out to metrics, log and decisions."""
+"""The one place that the wire tells what happened; it fans out to metrics, logs and decisions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from proxy.clock import Clock
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Outcome
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.audit_log import AuditLog
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.shadow_report import ShadowReport
@@ -26,12 +27,14 @@ class Recorder:
         decisions: Decisions,
         clock: Clock,
         shadow_report: ShadowReport | None = None,
+        audit_log: AuditLog | None = None,
     ) -> None:
         self._metrics = metrics
         self._access_log = access_log
         self._decisions = decisions
         self._clock = clock
         self._shadow_report = shadow_report
+        self._audit_log = audit_log
         self._next_report = float("-inf")
 
     def started(self, _: Exchange) -> None:
@@ -54,6 +57,8 @@ class Recorder:
             )
             if self._access_log is not None:
                 self._access_log.write(exchange, outcome)
+            if self._audit_log is not None:
+                self._audit_log.write(exchange, outcome)
             if outcome.reason or exchange.refusal is not None or exchange.shadowed:
                 self._verdict(exchange, outcome)
         except Exception:  # noqa: BLE001  # what we tell of an exchange must not break it

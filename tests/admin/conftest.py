@@ -12,6 +12,7 @@ from proxy.admin.running import Details, LastReload
 from proxy.admin.site import serve
 from proxy.errors import ConfigError
 from proxy.policy import Switched
+from proxy.telemetry.audit_log import AuditLog
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.shadow_report import ShadowReport
@@ -23,6 +24,7 @@ class FakeRunning:
     def __init__(self) -> None:
         self.decisions = Decisions()
         self.shadow_report = ShadowReport(lambda: self.counted)
+        self.audit: AuditLog | None = None
         self.counted: dict[str, dict[str, int]] = {}
         self.is_live = True
         self.uptime = 12.3456

@@ -108,6 +108,7 @@ def test_details_for_an_operator_say_all(running: FakeRunning) -> None:
             "draining": False,
             "in_flight": 3,
             "access_log_error": "Broken pipe",
+            "audit_log_error": "",
             "upstreams": {"app": {"open": 2, "idle": 1}},
         },
     ) == read(answer("details", running, for_operator=True))

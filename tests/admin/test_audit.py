@@ -9,6 +9,7 @@ import pytest
 
 from proxy.admin.access import Caller
 from proxy.admin.audit import MOST_REFUSALS, Audit
+from proxy.errors import Rejection
 from proxy.testing import FakeClock
 
 RELOAD = Caller("POST", "/api/reload", "10.0.0.5", ("10.0.0.2", 9901), ["10.0.0.2:9901"])
@@ -89,3 +90,35 @@ async def test_of_those_who_are_not_let_in_some_lines_say_as_much_as_all(
     lines = told(caplog)
     assert [401] * MOST_REFUSALS + [200, 401] == [line["status"] for line in lines]
     assert [25] == [line["unlogged_before"] for line in lines if "unlogged_before" in line]
+
+
+class Recorded:
+    """An audit log that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, object]]] = []
+        self.unavailable = False
+
+    def add(self, kind: str, line: dict[str, object]) -> None:
+        self.lines.append((kind, line))
+
+
+def test_a_change_is_in_the_audit_log_too(clock: FakeClock) -> None:
+    log = Recorded()
+    audit = Audit(clock.monotonic, has_token=True, log=log)  # type: ignore[arg-type]
+    for status, reason in ((200, ""), (422, "config.refused"), (500, "internal.error")):
+        audit.tell(RELOAD, status, reason)
+
+    assert [("admin", "allowed"), ("admin", "refused"), ("admin", "failed")] == [
+        (kind, line["decision"]) for kind, line in log.lines
+    ]
+
+
+def test_what_could_not_be_told_of_is_refused(clock: FakeClock) -> None:
+    log = Recorded()
+    audit = Audit(clock.monotonic, has_token=True, log=log)  # type: ignore[arg-type]
+    audit.check()
+    log.unavailable = True
+
+    with pytest.raises(Rejection, match=r"audit\.unavailable"):
+        audit.check()

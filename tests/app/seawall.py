@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 PATIENCE = 20.0
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,10 @@ def ask_for_permission() -> None:
 
 
 async def start(
-    *arguments: str, source: Path | None = None, module: str = "proxy"
+    *arguments: str,
+    source: Path | None = None,
+    module: str = "proxy",
+    stdout: IO[bytes] | int = asyncio.subprocess.DEVNULL,
 ) -> asyncio.subprocess.Process:
     """`seawall run` with these arguments, its ports chosen by the system unless they say otherwise.
 
@@ -86,17 +90,23 @@ async def start(
     ]
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, "run", *ports, *arguments,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        stdout=stdout, stderr=asyncio.subprocess.PIPE,
         cwd=source, env={**os.environ, "PYTHONPATH": str(source or ROOT)}, preexec_fn=ask_for_permission,
     )  # fmt: skip
 
 
 @asynccontextmanager
 async def seawall(
-    policies: Path, *arguments: str, source: Path | None = None, module: str = "proxy"
+    policies: Path,
+    *arguments: str,
+    source: Path | None = None,
+    module: str = "proxy",
+    stdout: IO[bytes] | int = asyncio.subprocess.DEVNULL,
 ) -> AsyncIterator[Seawall]:
     """A running one, ended with the block."""
-    process = await start("--policies", str(policies), *arguments, source=source, module=module)
+    process = await start(
+        "--policies", str(policies), *arguments, source=source, module=module, stdout=stdout
+    )
     running = Seawall(process, policies)
     try:
         ports = await running.said(r"listening on \S+:(\d+), status on \S+:(\d+), admin on \S+:(\d+)")

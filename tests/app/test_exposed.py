@@ -14,7 +14,7 @@ from proxy.app import exposed
 from proxy.app.exposed import exposed_secrets
 from proxy.config.loader import load
 from proxy.config.schema import PolicyConfig, Schema
-from proxy.config.secrets import Secret
+from proxy.config.secrets import PublicText, Secret
 from tests.config.kinds import AKind
 
 
@@ -26,6 +26,7 @@ class HoldingConfig(PolicyConfig, frozen=True, kw_only=True):
     one: Annotated[Secret | None, Meta(description="One.")] = None
     many: list[Secret] = field(default_factory=list)
     named: dict[str, Inner] = field(default_factory=dict)
+    public: Annotated[PublicText | None, Meta(description="Not secret.")] = None
     note: str = ""
 
 
@@ -110,3 +111,10 @@ def test_the_place_of_mounted_secrets_is_not_told_of(folder: Path, monkeypatch: 
 
 def test_a_secret_of_the_environment_has_no_file(folder: Path) -> None:
     assert [] == told(folder, "{one: {env: S}, many: [{env: S}]}")
+
+
+def test_a_public_key_is_for_everybody(folder: Path) -> None:
+    (folder / "public.pem").write_text("-----BEGIN PUBLIC KEY-----")
+    (folder / "public.pem").chmod(0o644)
+
+    assert [] == told(folder, "{public: {file: public.pem}}")

@@ -38,6 +38,7 @@ def test_the_whole_order() -> None:
         "basic_auth",
         "jwt",
         "webhook_signature",
+        "message_signature",
         "csrf",
         "event_filter",
         "json_schema",

@@ -60,7 +60,9 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], line: str
     assert result.stderr.startswith(line)
 
 
-@pytest.mark.parametrize("command", ["check", "effective", "explain", "diff", "schema", "status", "docs"])
+@pytest.mark.parametrize(
+    "command", ["check", "effective", "explain", "diff", "schema", "seal", "status", "docs"]
+)
 def test_every_command_has_help_of_its_own(command: str) -> None:
     result = invoke(command, "--help")
 
@@ -70,7 +72,7 @@ def test_every_command_has_help_of_its_own(command: str) -> None:
 def test_every_command_of_the_table_is_listed_with_its_summary() -> None:
     context = click.Context(main)
 
-    commands = ["run", "check", "test", "effective", "explain", "diff", "schema", "status", "docs"]
+    commands = ["run", "check", "test", "effective", "explain", "diff", "schema", "seal", "status", "docs"]
 
     assert commands == main.list_commands(context)
     assert all(entry.summary.endswith(".") for entry in cli._COMMANDS.values())

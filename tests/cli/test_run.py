@@ -56,6 +56,10 @@ EVERYTHING = {
     "--max-body": ("max_body", "1MiB", 2**20),
     "--max-buffered": ("max_buffered", "1GiB", 2**30),
     "--access-log": ("access_log", "off", False),
+    "--audit-log": ("audit_log", "/var/log/audit", "/var/log/audit"),
+    "--audit-max-size": ("audit_max_size", "1GiB", 2**30),
+    "--audit-keep": ("audit_keep", "3", 3),
+    "--audit-on-failure": ("audit_on_failure", "drop", "drop"),
     "--watch": ("watch", "poll", "poll"),
     "--env": ("env", "dev", "dev"),
 }

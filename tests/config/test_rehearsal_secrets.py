@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.nodes import Node, Source
-from proxy.config.rehearsal_secrets import held_files, variables
+from proxy.config.rehearsal_secrets import held_files, unsealed, variables
 from proxy.config.report import Report
 from proxy.config.yaml12 import parse
 
@@ -16,6 +16,10 @@ def document(text: str) -> Node:
     node = parse(text.encode(), Source("a.yaml", "", Path("/etc/seawall")), Report())
     assert node is not None
     return node
+
+
+def test_what_stands_for_sealed_values_is_known_however_they_are_folded() -> None:
+    assert {"AQab": "c"} == unsealed([document("test_secrets: {sealed: {'AQ a b': c}}")])
 
 
 def test_variables_and_files_of_all_documents_are_known() -> None:

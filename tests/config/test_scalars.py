@@ -13,7 +13,7 @@ from proxy.config.interpolate import interpolate
 from proxy.config.nodes import Source
 from proxy.config.patterns import Name
 from proxy.config.report import Report
-from proxy.config.secrets import Secret
+from proxy.config.secrets import PublicText, Secret
 from proxy.config.shapes import shape_of
 from proxy.config.typed import convert
 from proxy.config.units import Duration, FilePath, HeaderValue, Network, Share, StatusSet
@@ -28,8 +28,9 @@ NOT_A_NETWORK = (
 URL_WITH_CREDENTIALS = (
     "the url has credentials in it; expected a url without, since every log would show them"
 )
-A_REFERENCE = "expected {env: NAME} or {file: path}, or the option --allow-literal-secrets"
+A_REFERENCE = "expected {env: NAME}, {file: path} or {sealed: TEXT}, or the option --allow-literal-secrets"
 NO_NAME = "this cannot be the name of a variable; expected one such as WEBHOOK_SECRET"
+NO_SEALED = "this cannot be a sealed value; expected one as `seawall seal` prints it"
 NO_PATH = "this cannot be the path of a file; expected one such as /run/secrets/webhook"
 UNREADABLE = "the file of the secret cannot be read: No such file or directory; expected a readable file"
 
@@ -144,16 +145,17 @@ def test_a_secret_is_read_from_where_it_is(tmp_path: Path, text: str, value: str
     [
         ("hunter2", f"a secret stands here in clear; {A_REFERENCE}"),
         ("'${SECRET}'", f"a variable's value stands where a secret does; {A_REFERENCE}"),
-        ("[hunter2]", "got a list; expected {env: NAME} or {file: path}"),
-        ("~", "got nothing; expected {env: NAME} or {file: path}"),
+        ("[hunter2]", "got a list; expected {env: NAME}, {file: path} or {sealed: TEXT}"),
+        ("~", "got nothing; expected {env: NAME}, {file: path} or {sealed: TEXT}"),
         ("{envy: A}", '1:2: envy: unknown key "envy"; did you mean `env`?'),
-        ("{}", "got 0 keys; expected either {env: NAME} or {file: path}"),
-        ("{env: A, file: b}", "got 2 keys; expected either {env: NAME} or {file: path}"),
+        ("{}", "got 0 keys; expected either {env: NAME}, {file: path} or {sealed: TEXT}"),
+        ("{env: A, file: b}", "got 2 keys; expected either {env: NAME}, {file: path} or {sealed: TEXT}"),
         ("{env: A}", "1:7: env: the variable A is not set; expected a secret in it"),
         ("{env: 5}", f"1:7: env: {NO_NAME}"),
         ("{env: hunter-2}", f"1:7: env: {NO_NAME}"),
         ("{file: [a]}", f"1:8: file: {NO_PATH}"),
         ("{file: /no/such}", f"1:8: file: {UNREADABLE}"),
+        ("{sealed: [a]}", f"1:10: sealed: {NO_SEALED}"),
         ("{env: '${NO}'}", f"1:7: env: {NOT_SET}"),
     ],
 )  # fmt: skip
@@ -202,3 +204,17 @@ def beside(folder: Path, annotation: Any, text: str) -> Any:
     assert node is not None
     interpolate(node, ENV)
     return convert(shape_of(annotation), node, Context(report, ENV))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a key", "a key"), ("{env: SECRET}", ENV["SECRET"]), ("'${SECRET}'", ENV["SECRET"])],
+    ids=["in the file itself", "a variable", "interpolated"],
+)
+def test_a_public_text_stands_in_the_file_or_where_secrets_do(text: str, value: str) -> None:
+    assert (PublicText(value), []) == typed(PublicText, text)
+
+
+@pytest.mark.parametrize("text", ["5", "''", "[a]", "~", "{}", "{env: NO}"])
+def test_what_is_no_public_text_is_refused(text: str) -> None:
+    assert 1 == len(typed(PublicText, text)[1])

@@ -60,7 +60,7 @@ class Outer(Schema, frozen=True, kw_only=True):
         (Literal[True], "true"),
         (Duration, "a value such as 30s"),
         (FilePath, "a file such as /run/tls/ca.crt"),
-        (Secret, "{env: NAME} or {file: path}"),
+        (Secret, "{env: NAME}, {file: path} or {sealed: TEXT}"),
         (list[int], "a list"),
         (tuple[int, ...], "a list"),
         (frozenset[int], "a list"),

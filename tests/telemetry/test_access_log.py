@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from proxy.errors import Rejection
 from proxy.exchange import NO_ROUTE, Exchange, Identity, Outcome, Request, RouteFacts
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.redaction import Redaction
 from proxy.testing import FakeClock
 
 
@@ -256,3 +257,17 @@ def test_closing_writes_what_is_left_and_waits_for_it(log: Log) -> None:
 
 def test_what_is_lost_can_be_asked_for(log: Log) -> None:
     assert (3, "No space left on device") == (log.log.dropped, log.log.error)
+
+
+def test_what_is_redacted_is_not_in_a_line(log: Log) -> None:
+    log.log.redaction = Redaction(["client.ip", "auth.id", "path.id", "query:who"])
+    exchange = an_exchange("/api/tickets/7?who=ann&page=2")
+    exchange.identity = Identity("ann", "jwt")
+    line = log.line(exchange, Outcome(200, 100.5))
+
+    assert ("***", "***", "/api/tickets/***", "who=***&page=2") == (
+        line["client_ip"],
+        line["identity"],
+        line["path"],
+        line["query"],
+    )

@@ -13,6 +13,7 @@ from proxy.config.units import Duration, Network, Size
 from proxy.errors import Change, Rejection, UpstreamError
 from proxy.exchange import Exchange, Identity, Outcome, PolicyFacts, Request, RouteFacts
 from proxy.telemetry.decisions import Decision, Decisions
+from proxy.telemetry.redaction import Redaction
 
 TICKETS = RouteFacts(
     "tickets",
@@ -285,3 +286,28 @@ def test_whatever_a_client_sends_the_decision_can_be_shown_and_is_bounded(text: 
 
     assert len(shown) < 2 * 1024 * 1024
     assert "request.bad" == msgspec.json.decode(shown)[0]["reason"]
+
+
+def test_what_is_redacted_is_not_in_a_decision() -> None:
+    refusal = Rejection(
+        403,
+        "ip_list.address",
+        cause="192.0.2.7 is none of ours",
+        facts={"key": "client.ip 192.0.2.7"},
+        change=Change("allow", "192.0.2.7", "add"),
+    )
+    exchange = an_exchange(
+        target="/tickets/7?page=2&who=ann", identity=Identity("ann", "jwt"), refusal=refusal
+    )
+    decisions = Decisions()
+    decisions.redaction = Redaction(["client.ip", "auth.id", "query:who"])
+    decisions.add(exchange, Outcome(403, 1.0), 1_700_000_000.5)
+    decision = msgspec.to_builtins(decisions.get("d-1"))
+
+    assert ("***", "***", "page=2&who=***") == (
+        decision["client_ip"],
+        decision["identity"],
+        decision["query"],
+    )
+    assert "192.0.2.7" not in str(decision)
+    assert "ann" not in str(decision)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.telemetry.redaction import masked_query
+from proxy.exchange import Exchange, Identity, Request
+from proxy.telemetry.redaction import Redaction, masked_query
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
 
@@ -64,3 +65,48 @@ def test_no_part_of_a_secret_shows_whatever_stands_around_it(before: str, secret
     masked = masked_query(f"{before}&password={secret}&{after}")
 
     assert f"{before}&password=***&{after}" == masked
+
+
+def asked() -> Exchange:
+    request = Request(
+        "GET", "/t/acme/7?q=visible&user=joe%20d&token=x", "/t/acme/7", "q=visible&user=joe%20d&token=x"
+    )
+    request.headers.add("X-Tenant", "acme-tenant")
+    exchange = Exchange(request, client_ip="192.0.2.7")
+    exchange.params = {"tenant": "acme", "id": "7"}
+    exchange.identity = Identity("joe", "basic_auth")
+    return exchange
+
+
+def test_parameters_that_are_named_are_masked_beside_those_that_look_secret() -> None:
+    query = Redaction(["query:user"]).query(asked().request.query)
+
+    assert "q=visible&user=***&token=***" == query
+
+
+def test_segments_of_the_path_are_masked() -> None:
+    assert "/t/***/7" == Redaction(["path.tenant"]).path("/t/acme/7", "/t/{tenant}/{id}")
+    assert "/t/acme/7" == Redaction(["query:tenant"]).path("/t/acme/7", "/t/{tenant}/{id}")
+
+
+def test_the_client_and_the_caller_are_masked() -> None:
+    hidden, shown = Redaction(["client.ip", "auth.id"]), Redaction([])
+
+    assert ("***", "***") == (hidden.client_ip(asked()), hidden.identity(asked()))
+    assert ("192.0.2.7", "joe") == (shown.client_ip(asked()), shown.identity(asked()))
+    assert "" == hidden.identity(Exchange(Request("GET", "/", "/"), client_ip=""))
+
+
+def test_what_a_decision_quotes_is_masked() -> None:
+    verdict = {
+        "cause": "acme-tenant is none of ours",
+        "facts": {"key": "client.ip 192.0.2.7", "by": "joe d", "n": 7, "path": "acme"},
+        "retry_after": None,
+    }
+    hidden = Redaction(["header:x-tenant", "client.ip", "query:user", "path.tenant", "auth.id"])
+
+    assert {
+        "cause": "*** is none of ours",
+        "facts": {"key": "client.ip ***", "by": "***", "n": 7, "path": "***"},
+        "retry_after": None,
+    } == hidden.told(verdict, asked())

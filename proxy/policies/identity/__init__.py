@@ -10,6 +10,8 @@ from proxy.policies.identity.basic_auth import rehearsed_with as rehearsed_with_
 from proxy.policies.identity.jwt import Jwt, JwtConfig
 from proxy.policies.identity.jwt.rehearsing import rehearsed_with as rehearsed_with_key
 from proxy.policies.identity.jwt.rehearsing import sign_with_token
+from proxy.policies.identity.message_signature import MessageSignature, MessageSignatureConfig
+from proxy.policies.identity.message_signature.signing import sign_message
 from proxy.policies.identity.webhook_signature import WebhookSignature, WebhookSignatureConfig
 from proxy.policies.identity.webhook_signature.rehearsing import rehearsed_with as rehearsed_with_certificate
 from proxy.policies.identity.webhook_signature.signing import sign_as_provider
@@ -35,4 +37,5 @@ IDENTITY: tuple[AnyPolicyType, ...] = (
         sign=sign_as_provider,
         rehearsed=rehearsed_with_certificate,
     ),
+    PolicyType("message_signature", MessageSignatureConfig, MessageSignature, sign=sign_message),
 )

@@ -12,8 +12,9 @@ from msgspec import Meta
 
 from proxy.config.schema import Choice
 from proxy.policies.authenticator import Authenticator
-from proxy.policies.identity import api_key, basic_auth, jwt, webhook_signature
+from proxy.policies.identity import api_key, basic_auth, jwt, message_signature, webhook_signature
 from proxy.policies.identity.jwt import rehearsing as tokens
+from proxy.policies.identity.message_signature.signing import sign_message
 from proxy.policies.identity.webhook_signature import rehearsing as certificates
 from proxy.policies.identity.webhook_signature.signing import sign_as_provider
 from proxy.policy import Services, Unsigned
@@ -27,6 +28,9 @@ class Way(Choice, frozen=True, kw_only=True):
     jwt: Annotated[jwt.JwtConfig | None, Meta(description="By a token.")] = None
     webhook_signature: Annotated[
         webhook_signature.WebhookSignatureConfig | None, Meta(description="By a signature.")
+    ] = None
+    message_signature: Annotated[
+        message_signature.MessageSignatureConfig | None, Meta(description="By an HTTP message signature.")
     ] = None
 
 
@@ -45,4 +49,5 @@ KINDS: Mapping[str, Kind] = {
     "webhook_signature": Kind(
         webhook_signature.WebhookSignature, sign_as_provider, certificates.rehearsed_with
     ),
+    "message_signature": Kind(message_signature.MessageSignature, sign_message),
 }
