@@ -159,12 +159,16 @@ def _reference(shape: SecretShape, node: Node, entries: dict[str, Node], context
     try:
         return _referred(key, child, context)
     except ValueError as error:
-        if context.secrets_may_be_absent:
-            context.report.warn(child, f"{error}; left out, and where no other is left NOTHING is verified")
-            return ABSENT
-        if not context.lenient:
-            context.report.add(child, str(error))
-        return INVALID
+        return _missing(child, str(error), context)
+
+
+def _missing(node: Node, why: str, context: Context) -> Any:
+    if context.secrets_may_be_absent:
+        context.report.warn(node, f"{why}; left out, and where no other is left NOTHING is verified")
+        return ABSENT
+    if not context.lenient:
+        context.report.add(node, why)
+    return INVALID
 
 
 def _referred(key: str, node: Node, context: Context) -> Secret | Any:

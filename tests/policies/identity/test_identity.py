@@ -26,4 +26,4 @@ def test_a_developer_without_a_secret() -> None:
 def test_who_may_come_in_enforced_and_in_shadow() -> None:
     played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("identity.yaml"))])
 
-    assert (0, True) == (played.exit_code, "4 tests: 4 passed, 0 failed" in played.output), played.output
+    assert (0, True) == (played.exit_code, "5 tests: 5 passed, 0 failed" in played.output), played.output

@@ -171,13 +171,13 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
         Meta(description="Who signs, or `hmac` for any other sender."),
     ]  # fmt: skip
     secrets: Annotated[
-        tuple[Secret, ...],
+        tuple[Secret, ...] | None,
         Meta(
             min_length=1,
             max_length=16,
             description="Shared with the sender; any of them may have signed. None for paypal and aws-sns.",
         ),
-    ] = ()
+    ] = None
     on_missing_secret: Annotated[
         Literal["reject", "allow"],
         Meta(

@@ -44,7 +44,7 @@ def faults(config: WebhookSignatureConfig) -> Iterator[Fault]:
         found = list(_template(own_scheme(config)))
     if not found:
         chosen = schemes(config)
-        found = [*_surroundings(config, chosen), *_secrets(config.secrets, chosen)]
+        found = [*_surroundings(config, chosen), *_secrets(config.secrets or (), chosen)]
     yield from found
 
 
@@ -73,7 +73,7 @@ def _of_other_schemes(config: WebhookSignatureConfig) -> Iterator[Fault]:
         yield "secrets", f"{scheme} signs by certificate; expected none"
     elif scheme in CERTIFIED and config.public_url is not None:
         yield "public_url", "the sender does not sign the URL; expected none"
-    elif scheme not in CERTIFIED and not config.secrets:
+    elif scheme not in CERTIFIED and config.secrets is None:
         yield "", "`secrets` is missing; expected a list"
 
 

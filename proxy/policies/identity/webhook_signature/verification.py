@@ -93,7 +93,7 @@ def verifications(config: WebhookSignatureConfig) -> tuple[Verification, ...]:
     """All ways, in the order in which a request is asked for them. `faults` finds none in it."""
     found = []
     for scheme in schemes(config):
-        secrets = [secret for secret in config.secrets if is_for(scheme, secret)]
+        secrets = [secret for secret in config.secrets or () if is_for(scheme, secret)]
         if secrets:
             found.append(
                 Verification(
