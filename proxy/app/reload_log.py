@@ -51,7 +51,7 @@ class ReloadLog:
         _log.info(
             "revision %s is live%s%s%s",
             after.short_revision,
-            ", as before" if same else "",
+            ", as before" if same and not said else "",
             "; its files are fine again" if mended else "",
             _told(said, same=same),
         )

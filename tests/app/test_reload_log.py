@@ -59,6 +59,21 @@ def test_a_new_revision_that_is_only_written_otherwise_is_told_as_such(
     assert [f"revision {after.short_revision} is live; no value in it is different"] == caplog.messages
 
 
+def test_a_secret_that_is_another_is_told_though_the_files_are_the_same(
+    log: ReloadLog, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    files.write(UPSTREAM + routes(hook="{webhook_signature: {scheme: github, secrets: [{env: SECRET}]}}"))
+    before, after = (
+        load(files.folder, PIPELINE_ORDER, env={"SECRET": f"{which}-horse-battery-staple"})
+        for which in ("correct", "other")
+    )
+
+    log.accepted(before, after, 5.0, watched=True)
+
+    told = "hook: webhook_signature.secrets: secret changed"
+    assert [f"revision {after.short_revision} is live: {told}"] == caplog.messages
+
+
 def test_of_very_many_changes_the_first_are_told(log: ReloadLog, make: Make) -> None:
     before = make(**{f"r{number}": "{deadline: 60s}" for number in range(50)})
     after = make(**{f"r{number}": f"{{deadline: {number + 1}s}}" for number in range(50)})
