@@ -273,13 +273,20 @@ class WebhookSignature:
         self._challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
 
     async def on_request(self, exchange: Exchange) -> None:
-        headers = exchange.request.headers
+        identity = await self.identify(exchange)
+        if identity is None:
+            raise Rejection(*MISSING, headers=self._challenge)
+        if exchange.identity is None:
+            exchange.identity = identity
+
+    async def identify(self, exchange: Exchange) -> Identity | None:
+        """Who signed; None where the request has no signature of this kind. Raises Rejection."""
         if self._certified is not None:
-            await self._by_certificate(exchange, self._certified)
-            return
+            return await self._by_certificate(exchange, self._certified)
+        headers = exchange.request.headers
         ways = [way for way in self._ways if way.scheme.header in headers]
         if not ways:
-            raise Rejection(*MISSING, headers=self._challenge)
+            return None
         cause = ""
         for way in ways:
             try:
@@ -287,15 +294,12 @@ class WebhookSignature:
             except NotAsAgreed as error:
                 cause = cause or str(error)  # perhaps it is signed in the provider's other way
             else:
-                break
-        else:
-            raise Rejection(*MALFORMED, headers=self._challenge, cause=cause)
-        if exchange.identity is None:
-            exchange.identity = self._identity
+                return self._identity
+        raise Rejection(*MALFORMED, headers=self._challenge, cause=cause)
 
-    async def _by_certificate(self, exchange: Exchange, certified: Certified) -> None:
+    async def _by_certificate(self, exchange: Exchange, certified: Certified) -> Identity | None:
         if certified.header not in exchange.request.headers:
-            raise Rejection(*MISSING, headers=self._challenge)
+            return None
         try:
             letter = await certified.letter(exchange)
             self._verify_time(letter.time, "iso8601", certified.tolerance)
@@ -306,9 +310,8 @@ class WebhookSignature:
             raise self._invalid(str(error)) from None
         except OutOfReach as error:
             raise Rejection(*UNAVAILABLE, cause=str(error), retry_after=_RETRY_AFTER) from None
-        if exchange.identity is None:
-            who = self._identity
-            exchange.identity = Identity(who.id, who.method, {**who.claims, **letter.claims})
+        who = self._identity
+        return Identity(who.id, who.method, {**who.claims, **letter.claims})
 
     async def _verify(self, exchange: Exchange, way: Verification) -> None:
         request, scheme = exchange.request, way.scheme
