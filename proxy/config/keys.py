@@ -89,13 +89,13 @@ def problems(keys: Sequence[Key], phase: str, instead: str = "") -> Iterator[tup
 
 def unknown_parameters(config: object, parameters: Sequence[str]) -> Iterator[tuple[str, Key, str]]:
     """Which keys of a policy are not in a path with `parameters`: where, which, and what is expected."""
-    for place, key in _asked(config):
+    for place, key in asked_by(config):
         if key.fact == "path" and key.name not in parameters:
             known = ", ".join(f"path.{name}" for name in parameters) or f"a path with {{{key.name}}} in it"
             yield place, key, known
 
 
-def _asked(config: object) -> Iterator[tuple[str, Key]]:
+def asked_by(config: object) -> Iterator[tuple[str, Key]]:
     """The keys of a policy and where they stand: as its `asked` says, or those of the field `key`."""
     asked: Callable[[], Iterator[tuple[str, Key]]] | None = getattr(config, "asked", None)
     if asked is not None:

@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from proxy.config.units import HeaderValue
 from proxy.exchange import Identity
+from proxy.policies.identity.jwt import Jwt
+from proxy.policies.identity.jwt.claims import RequestFact
 from proxy.policies.identity.jwt.config import JwksConfig, JwksFile
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
-from proxy.testing import FakeUpstream, exchange, route
+from proxy.testing import FakeClock, FakeFetch, FakeUpstream, exchange, fake_services, route
 from tests.policies.identity.tokens import (
     INVALID,
     MISSING,
     NOW,
     PASSED,
+    UNAVAILABLE,
+    URL,
     a_key,
     a_policy,
     answer,
@@ -26,6 +30,7 @@ from tests.policies.identity.tokens import (
     bearing,
     by_url,
     jwk,
+    jwks,
     token,
 )
 from tests.policies.reading import fields, refusal
@@ -200,3 +205,22 @@ def test_it_is_said_in_words() -> None:
         "a token is good for 1h at most",
         "keys are fetched every 10m, and count for 1h more where that fails",
     ] == list(words)
+
+
+async def test_keys_that_are_fetched_are_waited_for_by_nobody() -> None:
+    clock = FakeClock()
+    fetch = FakeFetch({URL: jwks(jwk(a_key()))})
+    services = fake_services(clock, name="jwt/api", fetch=fetch)
+    policy = Jwt(by_url(), services)
+    before = await answer(policy, GOOD)
+    services.state.commit()
+    await clock.advance(0)
+    after = [await answer(policy, each) for each in (GOOD, token(kid="k2"), token(key=a_key("P-256", 2)))]
+
+    assert (UNAVAILABLE, [PASSED, INVALID, INVALID]) == (before, after)
+
+
+def test_the_facts_that_it_asks_for_are_told() -> None:
+    config = by_url(claims={"org": RequestFact("path.org"), "role": ("admin",)})
+
+    assert [("claims.org", "path.org")] == list(config.asked())

@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 
-from proxy.config.units import Size
+from proxy.config.units import Duration, Size
+from proxy.errors import FetchError
 from proxy.exchange import Exchange, Identity
 from proxy.policies.admission.size_limit import SizeLimit, SizeLimitConfig
 from proxy.policies.identity.webhook_signature import WebhookSignature, WebhookSignatureConfig
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
-from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
+from proxy.testing import Chunks, FakeClock, FakeFetch, FakeUpstream, exchange, fake_services, route
+from tests.policies.identity.letters import PAYPAL_URL, UNAVAILABLE, paypal, policy, with_body
 from tests.policies.identity.senders import (
+    EXPIRED,
     INVALID,
     MALFORMED,
     MISSING,
@@ -233,3 +237,31 @@ async def test_without_a_secret_every_request_passes_and_is_told_of() -> None:
 
     assert PASSED == await answer(policy, asked)
     assert (["webhook_signature.unverified"], None) == (shadowed(asked), asked.identity)
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "expected"),
+    [
+        pytest.param({}, paypal(), PASSED, id="signed"),
+        pytest.param({}, exchange("POST"), MISSING, id="not signed"),
+        pytest.param({}, with_body(paypal(), b"other"), INVALID, id="another body"),
+        pytest.param({}, paypal(PAYPAL_AUTH_ALGO="none"), MALFORMED, id="another algorithm"),
+        pytest.param(
+            {"tolerance": Duration(1)},
+            paypal(PAYPAL_TRANSMISSION_TIME="2023-11-14T22:13:00Z"),
+            EXPIRED,
+            id="old",
+        ),
+        pytest.param({"fetch": FakeFetch({PAYPAL_URL: FetchError("no")})}, paypal(), UNAVAILABLE, id="away"),
+    ],
+)
+async def test_a_signature_by_certificate(settings: Any, asked: Exchange, expected: Any) -> None:
+    judge = policy("paypal", **settings)
+
+    assert expected == await answer(judge, asked)
+
+
+def test_for_how_long_a_certificates_signature_is_good() -> None:
+    config = WebhookSignatureConfig(scheme="aws-sns")
+
+    assert ("a signature is good for 1h before and after its time",) == config.in_words()

@@ -173,6 +173,11 @@ class IdempotencyConfig(PolicyConfig, frozen=True, kw_only=True):
         if odd:
             yield "status", f"{odd[0]} is no answer that could be kept; expected 200 to 599"
 
+    def asked(self) -> Iterator[tuple[str, Key]]:
+        """Facts of the request."""
+        for name, asked in (("key", self.key), ("scope", self.scope or ())):
+            yield from ((f"{name}[{index}]", key) for index, key in enumerate(asked))
+
     @property
     def kept(self) -> StatusSet:
         """`status`, or what it is where absent."""

@@ -61,6 +61,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, field
 
+from proxy.config.keys import Key, asked_by
 from proxy.config.patterns import METHODS, Method
 from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
@@ -114,6 +115,13 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
         dict[HeaderName, Fact],
         Meta(description="Headers to the application, and what they say of the caller."),
     ] = field(default_factory=dict)
+
+    def asked(self) -> Iterator[tuple[str, Key]]:
+        """What its ways ask of the request."""
+        for index, way in enumerate(self.any_of):
+            kind, config = way.chosen
+            for place, key in asked_by(config):
+                yield f"any_of[{index}].{kind}.{place}", key
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Ways that verify something; headers that can be kept from clients, each once."""

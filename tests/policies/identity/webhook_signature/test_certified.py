@@ -99,3 +99,11 @@ async def test_a_reload_keeps_the_keys() -> None:
     answers = [await answer(paypal(), WebhookSignature(config, services)) for _ in range(3)]
 
     assert ([PASSED] * 3, 1) == (answers, len(fetch.asked))
+
+
+@pytest.mark.parametrize(("scheme", "make"), SIGNED)
+async def test_a_request_without_a_signature_is_not_mine_and_one_with_it_is(scheme: str, make: Any) -> None:
+    judge = policy(scheme)
+    shown = await judge.identify(make())
+
+    assert (None, "hooks") == (await judge.identify(exchange("POST")), shown and shown.id)
