@@ -42,6 +42,8 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     """Why lines of the access log are being lost; empty where they are not."""
     upstreams: Mapping[str, object]
     """Name -> what its pool says of itself; anything that JSON can hold."""
+    store: Mapping[str, object] = {}
+    """How the store of state is; anything that JSON can hold."""
 
 
 class Running(Protocol):

@@ -46,6 +46,11 @@ class Breakers:
                 yield name, switch
 
 
+def log_store(text: str, numbers: Mapping[str, object]) -> None:
+    """The store has gone, is tried again, or is back."""
+    _log.warning("%s %s", text, json.dumps(numbers, default=str))
+
+
 def log_change(text: str, numbers: Mapping[str, object]) -> None:
     """A policy's state has changed. Names and numbers are those of policy files, nothing is a client's."""
     _log.info("%s %s", text, json.dumps(numbers, default=str))

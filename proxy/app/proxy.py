@@ -31,7 +31,9 @@ from proxy.exchange import Response, RouteFacts
 from proxy.policies import PIPELINE_ORDER
 from proxy.policy import Shared, Switched
 from proxy.router import Entry, RoutingTable
+from proxy.stores.guarded import GuardedStore
 from proxy.stores.memory import MemoryStore
+from proxy.stores.opening import AnyStore
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.batch_writer import BatchWriter
 from proxy.telemetry.decisions import Decisions
@@ -75,6 +77,7 @@ class Proxy:
         configuration: Configuration,
         clock: Clock | None = None,
         random: Random | None = None,
+        store: AnyStore | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -83,8 +86,8 @@ class Proxy:
         self.decisions = Decisions()
         self._loop = asyncio.get_running_loop()
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
-        store = MemoryStore(self.clock)
-        self._parts = Parts(self.clock, random or SystemRandom(), store, Shared(), log_change)
+        self._store = store or MemoryStore(self.clock)
+        self._parts = Parts(self.clock, random or SystemRandom(), self._store, Shared(), log_change)
         self._breakers = Breakers(self._parts.state)
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}
         self._writer = BatchWriter(_STDOUT) if settings.access_log else None
@@ -95,6 +98,7 @@ class Proxy:
             log_dropped=lambda: self._access_log.dropped if self._access_log else 0,
             turned_away=lambda: self.server.turned_away,
             breakers=self._breakers.states,
+            store=self._store if isinstance(self._store, GuardedStore) else None,
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(
@@ -275,7 +279,21 @@ class Proxy:
             in_flight=self.in_flight,
             access_log_error=self._access_log.error if self._access_log else "",
             upstreams={name: pool.summary() for name, (_, pool) in self._pools.items()},
+            store=self._store_details(),
         )
+
+    def _store_details(self) -> dict[str, object]:
+        if not isinstance(self._store, GuardedStore):
+            return {"kind": "memory", "reachable": True}
+        seen = self._store.condition()
+        return {
+            "kind": seen.kind,
+            "url": seen.where,
+            "reachable": seen.reachable,
+            "breaker": seen.breaker,
+            "seconds_in_this_state": round(self.clock.monotonic() - seen.since, 3),
+            "last_error": seen.last_error,
+        }
 
     def breakers(self) -> dict[str, str]:
         """Name -> `closed`, `open` or `half-open` of every circuit breaker that is enforced."""

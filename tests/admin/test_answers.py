@@ -109,6 +109,7 @@ def test_details_for_an_operator_say_all(running: FakeRunning) -> None:
             "in_flight": 3,
             "access_log_error": "Broken pipe",
             "upstreams": {"app": {"open": 2, "idle": 1}},
+            "store": {"kind": "memory", "reachable": True},
         },
     ) == read(answer("details", running, for_operator=True))
 
