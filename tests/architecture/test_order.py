@@ -35,6 +35,7 @@ def test_the_whole_order() -> None:
         "basic_auth",
         "webhook_signature",
         "csrf",
+        "quota",
         "event_filter",
         "json_schema",
         "replay_guard",
