@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 FAILURES = 5
 OPEN_FOR = 30.0
+_LATE = 2
+"""A time-out that comes after so many times its time was not kept by us: the process has no CPU."""
 DURATIONS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 """Seconds; upper bounds of the buckets that durations are counted in."""
 
@@ -143,7 +145,11 @@ class GuardedStore:
                 answer = await verb(*arguments)
         except TimeoutError:
             self._error = f"no answer to {name} in {self._timeout * 1000:g} ms"
-            self._record(name, "timeout", permit, start)
+            if clock.monotonic() - start < _LATE * self._timeout:
+                self._record(name, "timeout", permit, start)
+            else:  # we are late ourselves, which says nothing of the store
+                breaker.release(permit)
+                self._count(name, "timeout", clock.monotonic() - start)
             raise StoreError(f"the {self.kind} store is away: {self._error}") from None
         except StoreError as error:
             self._error = "" if error.full else str(error)

@@ -46,6 +46,7 @@ _GET = Script(lua.GET, safe=True)
 _SET = Script(lua.SET, safe=True)
 _LEASE = Script(lua.LEASE, safe=True)
 _RELEASE = Script(lua.RELEASE, safe=True)
+_SCRIPTS = (_TAKE, _CLAIM, _CONFIRM, _GET, _SET, _LEASE, _RELEASE, _REFUND)
 
 _KEPT_FOR_TESTS = 600_000
 
@@ -98,7 +99,7 @@ class RedisStore:
 
     async def check(self) -> None:
         """Raises ValueError where nothing but another URL can help; StoreError where it is away."""
-        await self._client.check()
+        await self._client.check(_SCRIPTS)
 
     async def close(self) -> None:
         """All connections."""

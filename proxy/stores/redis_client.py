@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.cluster import RedisCluster
 
-_CONNECT = 1.0
+_CONNECT = 5.0
 """Seconds, for those who wait for nobody; a request gives up with the store's own time-out."""
 
 
@@ -39,6 +39,7 @@ class RedisClient:
             raise ValueError("redis:// needs the package redis: pip install 'seawall[redis]'") from None
         self._errors = redis.exceptions
         self._client: Redis | RedisCluster = _client(url)
+        self._connections = url.connections
         self._places = asyncio.Semaphore(url.connections)
 
     async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]) -> Any:
@@ -55,11 +56,20 @@ class RedisClient:
                 full = isinstance(error, self._errors.OutOfMemoryError)
                 raise StoreError(_words(error), full=full) from None
 
-    async def check(self) -> None:
-        """Raises ValueError where the server will never let us in; StoreError where it is not there."""
+    async def check(self, scripts: Iterable[Script]) -> None:
+        """Connect, so that no request has to wait for that, and make `scripts` known.
+
+        Raises ValueError where the server will never let us in; StoreError where it is not there.
+        """
         async with self._places:
             try:
                 await self._client.ping()
+                for script in scripts:
+                    await self._client.script_load(script.text)
+                pings = [self._client.ping() for _ in range(self._connections)]
+                for answer in await asyncio.gather(*pings, return_exceptions=True):
+                    if isinstance(answer, BaseException):
+                        raise answer
             except (self._errors.AuthenticationError, self._errors.NoPermissionError) as error:
                 raise ValueError(_words(error)) from None
             except (self._errors.RedisError, OSError) as error:

@@ -108,6 +108,20 @@ async def test_who_waits_too_long_is_told_so(guarded: Guarded) -> None:
         await waiting
 
 
+async def test_a_time_out_that_comes_late_is_our_own_fault(guarded: Guarded) -> None:
+    guarded.behind.ails = asyncio.Event()
+    for _ in range(6):
+        waiting = asyncio.create_task(guarded.store.get("k"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        guarded.clock._elapsed += 1.0  # nothing of ours ran for a second
+        await guarded.clock.advance(0)
+        with pytest.raises(StoreError, match="no answer"):
+            await waiting
+
+    assert "closed" == guarded.store.condition().breaker
+
+
 async def test_after_five_failures_nobody_asks_for_thirty_seconds(guarded: Guarded) -> None:
     await guarded.fail(50)
     asked = guarded.behind.asked

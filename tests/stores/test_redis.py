@@ -243,7 +243,7 @@ async def tls(valkey: LiveValkey, tmp_path: Path) -> AsyncIterator[tuple[int, Pa
 
 async def test_tls_by_an_authority_of_ones_own(tls: tuple[int, Path]) -> None:
     port, authority = tls
-    url = f"rediss://127.0.0.1:{port}?ca_file={authority}&namespace=tls{next(_namespaces)}"
+    url = f"rediss://127.0.0.1:{port}?ca_file={authority}&connections=2&namespace=tls{next(_namespaces)}"
     async with opened(url) as store:
         await store.check()
 
