@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from proxy.app.compile import Plan
 from proxy.app.exposed import exposed_secrets
+from proxy.app.limit_advice import limit_advice
 from proxy.app.never_trips import never_trips
 from proxy.config.configuration import Configuration, PolicyInstance
 from proxy.config.nodes import Node
@@ -33,11 +34,12 @@ class _Finding(NamedTuple):
     message: str
 
 
-def advice(plan: Plan) -> tuple[Problem, ...]:
-    """Each once, in no order."""
+def advice(plan: Plan, *, survives: bool = True) -> tuple[Problem, ...]:
+    """Each once, in no order. `survives`: what the store has outlives a restart."""
     configuration = plan.configuration
     findings = [*_routes(plan), *_sections(configuration), *_timeouts(configuration)]
     findings += [_Finding(*found) for found in never_trips(configuration)]
+    findings += [_Finding(*found) for found in limit_advice(configuration, survives=survives)]
     seen: set[int] = set()
     for policy in configuration.instances():
         if id(policy.config) not in seen:

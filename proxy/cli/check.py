@@ -17,11 +17,13 @@ from proxy.cli.options import (
     allow_literal_secrets_option,
     count_of,
     problem_as_json,
+    store_option,
     upstream_option,
 )
 from proxy.cli.words import not_enforced, sentences
 from proxy.config.configuration import Configuration
 from proxy.errors import ConfigError, Problem
+from proxy.stores.opening import StoreUrl
 
 _MOST_SENTENCES = 30
 
@@ -44,6 +46,7 @@ class _Checked:
     type=click.Path(path_type=Path),
 )
 @upstream_option
+@store_option
 @allow_literal_secrets_option
 @click.option(
     "--test-secrets",
@@ -59,9 +62,10 @@ class _Checked:
     show_default=True,
     help="For people, for programs, or for annotations in a GitHub workflow.",
 )
-def check(
+def check(  # click hands in each option
     paths: tuple[Path, ...],
     upstream: str | None,
+    store: StoreUrl,
     allow_literal_secrets: bool,
     test_secrets: bool,
     strict: bool,
@@ -77,7 +81,7 @@ def check(
     Exit code: 0 fine, 1 problems found; with --strict also where there are warnings.
     """
     checked = [
-        _check(path, upstream, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
+        _check(path, upstream, store, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
         for path in paths
     ]
     if output == "json":
@@ -89,12 +93,14 @@ def check(
     sys.exit(1 if failed else 0)
 
 
-def _check(path: Path, upstream: str | None, *, allow_literal_secrets: bool, test_secrets: bool) -> _Checked:
+def _check(
+    path: Path, upstream: str | None, store: StoreUrl, *, allow_literal_secrets: bool, test_secrets: bool
+) -> _Checked:
     try:
         plan = planned(path, upstream, allow_literal_secrets=allow_literal_secrets, test_secrets=test_secrets)
     except ConfigError as error:
         return _Checked(path, None, error.problems)
-    warnings = dict.fromkeys((*plan.configuration.warnings, *advice(plan)))
+    warnings = dict.fromkeys((*plan.configuration.warnings, *advice(plan, survives=store.kind != "memory")))
     in_order = sorted(warnings, key=lambda warning: (warning.file, warning.line, warning.column))
     return _Checked(path, plan.configuration, (), in_order)
 
