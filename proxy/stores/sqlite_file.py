@@ -47,6 +47,7 @@ def _open(path: Path, most_bytes: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        _check_owner(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         _set_up(connection, path)
         connection.execute(f"PRAGMA max_page_count={most_bytes // _PAGE}")
@@ -62,15 +63,12 @@ def _make(path: Path) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(0, "it is no file")
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
 
 
-def _set_up(connection: sqlite3.Connection, path: Path) -> None:
-    """A write, too: whoever may not write learns it now."""
-    connection.execute("BEGIN IMMEDIATE")
+def _check_owner(connection: sqlite3.Connection) -> None:
+    """Before anything is changed: a path that is mistyped may be somebody else's file."""
     application, version = (
         connection.execute(f"PRAGMA {what}").fetchone()[0] for what in ("application_id", "user_version")
     )
@@ -78,6 +76,14 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
         raise sqlite3.DatabaseError("it is a database of another program")
     if application not in (0, _APPLICATION) or version > _VERSION:
         raise sqlite3.DatabaseError("it is a database of another program, or of a later Seawall")
+
+
+def _set_up(connection: sqlite3.Connection, path: Path) -> None:
+    """A write, too: whoever may not write learns it now."""
+    for each in (path, path.with_name(f"{path.name}-wal")):
+        if each.exists() and stat.S_IMODE(each.stat().st_mode) & 0o077:
+            each.chmod(0o600)
+    connection.execute("BEGIN IMMEDIATE")
     for statement in _TABLES.split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={_APPLICATION}")

@@ -143,10 +143,17 @@ async def test_a_file_that_is_no_store_is_refused_at_start(
     path: Path, clock: FakeClock, spoil: object, message: str
 ) -> None:
     spoil(path)  # type: ignore[operator]
+    path.chmod(0o644)
+    before = _all_of(path)
 
     with pytest.raises(ValueError, match=message) as refused:
         SqliteStore(path, clock)
     assert str(path) in str(refused.value)
+    assert before == _all_of(path), "it may be somebody else's"
+
+
+def _all_of(path: Path) -> tuple[int, bytes]:
+    return path.stat().st_mode, b"" if path.is_dir() else path.read_bytes()
 
 
 async def test_a_file_with_damaged_pages_is_refused_at_start(path: Path, clock: FakeClock) -> None:
