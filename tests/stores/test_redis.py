@@ -57,6 +57,13 @@ async def test_the_time_is_the_servers(url: str) -> None:
     assert 8 == -(-used // SLOW.quota.interval)
 
 
+async def test_where_the_servers_clock_goes_back_at_most_all_is_used(url: str) -> None:
+    async with opened(url, FakeClock(1_700_000_000)) as before:
+        await before.take(SLOW, "k", 3)
+    async with opened(url, FakeClock(1_700_000_000 - 10 * 86400)) as after:
+        assert (False, SLOW.quota.tolerance) == await after.take(SLOW, "k")
+
+
 async def test_what_has_ended_by_the_servers_clock_is_gone(url: str) -> None:
     clock = SystemClock()
     async with opened(url) as store:

@@ -110,6 +110,22 @@ class TestTake:
 
         assert passed == sum([(await store.take(changed, "k"))[0] for _ in range(20)])
 
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            pytest.param(Quota(7, 1.0, 5), Quota(13, 1.0, 7), id="with a rest"),
+            pytest.param(Quota(1, 86400.0, 40), Quota(7, 86400.0, 999), id="a product above 2^53"),
+            pytest.param(Quota(7, 86400.0, 999), Quota(1, 86400.0, 40), id="and back"),
+        ],
+    )
+    async def test_that_share_is_rounded_up_to_a_microsecond(
+        self, store: Store, before: Quota, after: Quota
+    ) -> None:
+        _, used = await store.take(replace(TEN_A_SECOND, quota=before), "k", 3)
+        looked = await store.take(replace(TEN_A_SECOND, quota=after), "k", 10_000)
+
+        assert (False, -(-used * after.tolerance // before.tolerance)) == looked
+
     async def test_keys_of_any_length_and_content_are_told_apart(self, store: Store) -> None:
         keys = ["", "a", "a b\r\n\0", "é", "\udcff", "\ud801", "k" * 5000, "k" * 4999 + "j"]
 
