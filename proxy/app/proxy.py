@@ -19,6 +19,7 @@ from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
 from proxy.app.reload_log import ReloadLog
 from proxy.app.settings import Settings
+from proxy.app.store_health import store_health
 from proxy.app.watching import Watcher
 from proxy.clock import Clock, SystemClock
 from proxy.config.configuration import Configuration
@@ -279,21 +280,8 @@ class Proxy:
             in_flight=self.in_flight,
             access_log_error=self._access_log.error if self._access_log else "",
             upstreams={name: pool.summary() for name, (_, pool) in self._pools.items()},
-            store=self._store_details(),
+            store=store_health(self._store, self.clock.monotonic()),
         )
-
-    def _store_details(self) -> dict[str, object]:
-        if not isinstance(self._store, GuardedStore):
-            return {"kind": "memory", "reachable": True}
-        seen = self._store.condition()
-        return {
-            "kind": seen.kind,
-            "url": seen.where,
-            "reachable": seen.reachable,
-            "breaker": seen.breaker,
-            "seconds_in_this_state": round(self.clock.monotonic() - seen.since, 3),
-            "last_error": seen.last_error,
-        }
 
     def breakers(self) -> dict[str, str]:
         """Name -> `closed`, `open` or `half-open` of every circuit breaker that is enforced."""
