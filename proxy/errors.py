@@ -130,4 +130,8 @@ class Busy(SeawallError):
 
 
 class StoreError(SeawallError):
-    """A store of state is out of reach; the policy that asked says what happens then."""
+    """A store of state is out of reach, or `full`; the policy that asked says what happens then."""
+
+    def __init__(self, message: str, *, full: bool = False) -> None:
+        super().__init__(message)
+        self.full = full

@@ -72,6 +72,7 @@ def _details(running: Running, *, for_operator: bool) -> Response:
             access_log_error=details.access_log_error,
             audit_log_error=details.audit_log_error,
             upstreams=details.upstreams,
+            store=details.store,
         )
     return as_json(200 if ready else 503, health)
 

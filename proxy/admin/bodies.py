@@ -48,6 +48,13 @@ class Health(PublicHealth, frozen=True, kw_only=True):
     upstreams: Annotated[
         Mapping[str, object], Meta(description="Name -> how many connections are in which state.")
     ]
+    store: Annotated[
+        Mapping[str, object],
+        Meta(
+            description="The store of state: its kind, and whether it can be reached; of one in a file or a "
+            "server also where it is, the state of its circuit breaker, and its last error."
+        ),
+    ]
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):

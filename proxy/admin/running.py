@@ -45,6 +45,8 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     """Why the audit log cannot be written; empty where it can, or there is none."""
     upstreams: Mapping[str, object]
     """Name -> what its pool says of itself; anything that JSON can hold."""
+    store: Mapping[str, object] = {}
+    """How the store of state is; anything that JSON can hold."""
 
 
 class Running(Protocol):

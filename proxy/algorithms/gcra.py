@@ -9,6 +9,7 @@ What is *used* of a bucket is the time in microseconds until it is full again.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 MICROSECONDS = 1_000_000
@@ -64,7 +65,7 @@ class Penalty:
         if refusals <= self.after:
             return 0
         try:
-            return min(self.most, round(cost * quota.interval * self.factor ** (refusals - self.after)))
+            return min(self.most, math.ceil(cost * quota.interval * self.factor ** (refusals - self.after)))
         except OverflowError:
             return self.most
 

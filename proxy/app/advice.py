@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from proxy.app.compile import Plan
 from proxy.app.contradictions import contradictions
 from proxy.app.exposed import exposed_secrets
+from proxy.app.limit_advice import limit_advice
 from proxy.app.never_trips import never_trips
 from proxy.config.configuration import Configuration, PolicyInstance
 from proxy.config.nodes import Node
@@ -32,11 +33,16 @@ class _Finding(NamedTuple):
     message: str
 
 
-def advice(plan: Plan, now: float) -> tuple[Problem, ...]:
-    """Each once, in no order. `now` is the time of day, in seconds since the epoch."""
+def advice(plan: Plan, now: float, *, survives: bool = True) -> tuple[Problem, ...]:
+    """Each once, in no order. `now` is the time of day, in seconds since the epoch; `survives`: what the
+    store has outlives a restart."""
     configuration = plan.configuration
     findings = [*_routes(plan), *_sections(configuration)]
-    for more in (never_trips(configuration), contradictions(configuration, now)):
+    for more in (
+        never_trips(configuration),
+        contradictions(configuration, now),
+        limit_advice(configuration, survives=survives),
+    ):
         findings += [_Finding(*found) for found in more]
     seen: set[int] = set()
     for policy in configuration.instances():

@@ -59,6 +59,11 @@ def _named(live: Mapping[str, T]) -> Iterator[tuple[str, T]]:
             yield name, state
 
 
+def log_store(text: str, numbers: Mapping[str, object]) -> None:
+    """The store has gone, is tried again, or is back."""
+    _log.warning("%s %s", text, json.dumps(numbers, default=str))
+
+
 def log_change(text: str, numbers: Mapping[str, object]) -> None:
     """A policy's state has changed. Names and numbers are those of policy files, nothing is a client's."""
     _log.info("%s %s", text, json.dumps(numbers, default=str))

@@ -18,14 +18,16 @@ from proxy.admin.access import check_admin_address, read_token
 from proxy.admin.api import admin_app
 from proxy.admin.site import serve
 from proxy.admin.status import status_app
+from proxy.app.breakers import log_store
 from proxy.app.heap import HEAP
 from proxy.app.mounts import mounts, never_updated
 from proxy.app.proxy import Proxy, read_policies
 from proxy.app.settings import Settings
 from proxy.app.watching import Watcher
-from proxy.clock import Clock
+from proxy.clock import Clock, SystemClock
 from proxy.config.inputs import Inputs
 from proxy.errors import ConfigError
+from proxy.stores.opening import close_store, open_store
 from proxy.wire.certificate import Certificate
 from proxy.wire.server import Listener
 
@@ -54,11 +56,18 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     signals = _hear_signals()
     inputs = Inputs(settings.policies)
+    clock = SystemClock()
+    try:
+        store = await open_store(settings.store, clock, settings.store_timeout, log_store)
+    except ValueError as error:
+        print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
+        return USAGE
     try:
         with inputs.reading():
-            proxy = Proxy(settings, read_policies(settings))
+            proxy = Proxy(settings, read_policies(settings), clock, store=store)
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201  # for the operator, as `seawall check` says it
+        await close_store(store)
         return PROBLEMS
     except ValueError as error:
         print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
@@ -97,6 +106,7 @@ async def _serve(settings: Settings) -> int:
         for runner in sides:
             await runner.cleanup()
         await proxy.close()
+        await close_store(store)
 
 
 def _watcher(proxy: Proxy) -> Watcher:

@@ -23,6 +23,7 @@ from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
 from proxy.app.reload_log import ReloadLog
 from proxy.app.settings import Settings
+from proxy.app.store_health import store_health
 from proxy.app.watching import Watcher
 from proxy.app.workers import Workers
 from proxy.clock import Clock, SystemClock
@@ -37,7 +38,9 @@ from proxy.fetch import Fetch
 from proxy.policies import PIPELINE_ORDER
 from proxy.policy import Hooks, InThread, Shared, Switched
 from proxy.router import Entry, RoutingTable
+from proxy.stores.guarded import GuardedStore
 from proxy.stores.memory import MemoryStore
+from proxy.stores.opening import AnyStore
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.batch_writer import BatchWriter
 from proxy.telemetry.decisions import Decisions
@@ -87,6 +90,7 @@ class Proxy:
         clock: Clock | None = None,
         random: Random | None = None,
         *,
+        store: AnyStore | None = None,
         fetch: Fetch | None = None,
         in_thread: InThread | None = None,
         connect: Connect = connect,
@@ -101,13 +105,13 @@ class Proxy:
         self._wheel = TimerWheel(self._loop, self.clock.monotonic)
         stdout = Lock()
         self.audit = audit_log(settings, self.clock, self._loop.call_later, stdout)
-        store = MemoryStore(self.clock)
+        self._store = store or MemoryStore(self.clock)
         self._fetcher = Fetcher()
         self._workers = Workers()
         self._parts = Parts(
             self.clock,
             random or SystemRandom(),
-            store,
+            self._store,
             Shared(),
             log_change,
             () if self.audit is None else (Hooks(on_request=self.audit.admit),),
@@ -126,6 +130,7 @@ class Proxy:
             breakers=self._breakers.states,
             gauges=lambda: gauges(self._parts.state),
             audit=self._audited,
+            store=self._store if isinstance(self._store, GuardedStore) else None,
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(
@@ -319,6 +324,7 @@ class Proxy:
             access_log_error=self._access_log.error if self._access_log else "",
             audit_log_error=self.audit.error if self.audit else "",
             upstreams={name: pool.summary() for name, (_, pool) in self._pools.items()},
+            store=store_health(self._store, self.clock.monotonic()),
         )
 
     def breakers(self) -> dict[str, str]:

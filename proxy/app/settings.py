@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from proxy.stores.opening import StoreUrl
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -19,6 +21,8 @@ class Settings:
     admin_token_file: Path | None = None
     admin_origin: tuple[str, ...] = ()
     tls_cert_dir: Path | None = None
+    store: StoreUrl = StoreUrl("memory")  # noqa: RUF009  # it cannot be changed
+    store_timeout: float = 0.05
     drain: float = 20.0
     max_body: int = 10 * 2**20
     max_buffered: int = 256 * 2**20

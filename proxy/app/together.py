@@ -7,8 +7,9 @@ the first for some callers and among the others for the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any
 
 from proxy.exchange import Exchange, Response
@@ -57,23 +58,42 @@ def _enforced(
             )
         return hooks
 
-    def on_request(exchange: Exchange) -> Any:
-        hook = pick(exchange).on_request
-        return hook(exchange) if hook else None
-
     def on_response(exchange: Exchange, response: Response) -> None:
         hook = pick(exchange).on_response
         if hook:
             hook(exchange, response)
 
-    return Hooks(on_request=on_request, on_response=on_response)
+    waits = any(iscoroutinefunction(Hooks.of(policy).on_request) for policy, _ in members)
+    return Hooks(on_request=_asking(pick, waits=waits), on_response=on_response)
+
+
+def _asking(pick: Callable[[Exchange], Hooks], *, waits: bool) -> Callable[[Exchange], Any]:
+    def on_request(exchange: Exchange) -> Any:
+        hook = pick(exchange).on_request
+        return hook(exchange) if hook else None
+
+    async def waiting_on_request(exchange: Exchange) -> Any:
+        hook = pick(exchange).on_request
+        answer = hook(exchange) if hook else None
+        return await answer if isinstance(answer, Awaitable) else answer
+
+    return waiting_on_request if waits else on_request
 
 
 def _unless(chosen: Chosen, hooks: Hooks) -> Hooks:
     """`hooks`, but nothing where `chosen` says so. A shadow has nothing to do with responses."""
     on_request, on_finish = hooks.on_request, hooks.on_finish
+
+    async def waiting(exchange: Exchange) -> None:
+        if on_request and not chosen(exchange):
+            await on_request(exchange)
+
+    def plain(exchange: Exchange) -> None:
+        if on_request and not chosen(exchange):
+            on_request(exchange)
+
     return Hooks(
-        on_request=on_request and (lambda exchange: None if chosen(exchange) else on_request(exchange)),
+        on_request=on_request and (waiting if iscoroutinefunction(on_request) else plain),
         on_finish=on_finish
         and (lambda exchange, outcome: None if chosen(exchange) else on_finish(exchange, outcome)),
     )

@@ -19,12 +19,14 @@ from proxy.cli.options import (
     env_option,
     problem_as_json,
     seal_key_file_option,
+    store_option,
     upstream_option,
 )
 from proxy.cli.words import not_enforced, sentences
 from proxy.clock import SystemClock
 from proxy.config.configuration import Configuration
 from proxy.errors import ConfigError, Problem
+from proxy.stores.opening import StoreUrl
 
 _MOST_SENTENCES = 30
 
@@ -47,6 +49,7 @@ class _Checked:
     type=click.Path(path_type=Path),
 )
 @upstream_option
+@store_option
 @allow_literal_secrets_option
 @env_option
 @seal_key_file_option
@@ -64,9 +67,10 @@ class _Checked:
     show_default=True,
     help="For people, for programs, or for annotations in a GitHub workflow.",
 )
-def check(
+def check(  # click hands in each option
     paths: tuple[Path, ...],
     upstream: str | None,
+    store: StoreUrl,
     allow_literal_secrets: bool,
     env: str,
     test_secrets: bool,
@@ -84,7 +88,12 @@ def check(
     """
     checked = [
         _check(
-            path, upstream, allow_literal_secrets=allow_literal_secrets, env=env, test_secrets=test_secrets
+            path,
+            upstream,
+            store,
+            allow_literal_secrets=allow_literal_secrets,
+            env=env,
+            test_secrets=test_secrets,
         )
         for path in paths
     ]
@@ -98,7 +107,13 @@ def check(
 
 
 def _check(
-    path: Path, upstream: str | None, *, allow_literal_secrets: bool, env: str, test_secrets: bool
+    path: Path,
+    upstream: str | None,
+    store: StoreUrl,
+    *,
+    allow_literal_secrets: bool,
+    env: str,
+    test_secrets: bool,
 ) -> _Checked:
     try:
         plan = planned(
@@ -106,7 +121,8 @@ def _check(
         )
     except ConfigError as error:
         return _Checked(path, None, error.problems)
-    warnings = dict.fromkeys((*plan.configuration.warnings, *advice(plan, SystemClock().now())))
+    advised = advice(plan, SystemClock().now(), survives=store.kind != "memory")
+    warnings = dict.fromkeys((*plan.configuration.warnings, *advised))
     in_order = sorted(warnings, key=lambda warning: (warning.file, warning.line, warning.column))
     return _Checked(path, plan.configuration, (), in_order)
 

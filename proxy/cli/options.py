@@ -11,12 +11,20 @@ from proxy.config.context import DEVELOPMENT, PRODUCTION
 from proxy.config.sealing import KEY_FILE, KEYS
 from proxy.config.upstream_url import UpstreamUrl
 from proxy.errors import Problem
+from proxy.stores.opening import MEMORY, StoreUrl
 
 
 def _upstream(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     try:
         return None if value is None else UpstreamUrl.parse(value)
     except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _store(_: click.Context, __: click.Parameter, value: str) -> StoreUrl:
+    try:
+        return StoreUrl.parse(value)
+    except ValueError as error:  # without the URL, which may have a password
         raise click.BadParameter(str(error)) from None
 
 
@@ -37,6 +45,17 @@ upstream_option = click.option(
     callback=_upstream,
     metavar="URL",
     help="Url of the upstream `app`, where the files leave it out.",
+)
+
+store_option = click.option(
+    "--store",
+    envvar="SEAWALL_STORE",
+    show_envvar=True,
+    callback=_store,
+    default=MEMORY,
+    show_default=True,
+    metavar="URL",
+    help="Where counters and what is remembered are kept: memory://, sqlite:///path, redis://host:6379/0.",
 )
 
 allow_literal_secrets_option = click.option(

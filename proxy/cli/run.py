@@ -19,6 +19,7 @@ from proxy.cli.options import (
     env_option,
     policies_option,
     seal_key_file_option,
+    store_option,
     upstream_option,
 )
 from proxy.config.units import Duration, Size
@@ -107,6 +108,13 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
     "tls-cert-dir",
     "https on the data port, with tls.crt and tls.key of this folder; renewed ones are taken.",
     type=click.Path(path_type=Path),
+)
+@store_option
+@_option(
+    "store-timeout",
+    "The longest that a request waits for the store; then policies do what `when_store_fails` says.",
+    type=_Unit(Duration),
+    default="50ms",
 )
 @_option("drain", "How long requests in flight may go on after SIGTERM.", type=_Unit(Duration), default="20s")
 @_option(

@@ -31,6 +31,7 @@ class Unit(Protocol):
 _SECONDS = {
     "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0,
 }  # fmt: skip
+_RATE_SECONDS = _SECONDS | {"week": 7 * 86400.0, "month": 30 * 86400.0}
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)")
 _LONGEST = 366 * 86400.0
 _FASTEST = 1_000_000
@@ -55,10 +56,10 @@ class Duration(float):
 
 
 class Rate(str):
-    """So many in a period: `100/min`, `2/s`, `30/1m`, `10000/day`."""
+    """So many in a period: `100/min`, `2/s`, `30/1m`, `10000/day`; a month is 30 days, but in a calendar."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^(\d{1,9})/(\d{1,9}(?:\.\d{1,3})?)?(ms|s|m|min|h|hour|d|day)$"
+    pattern: ClassVar[str] = r"^(\d{1,9})/(\d{1,9}(?:\.\d{1,3})?)?(ms|s|m|min|h|hour|d|day|week|month)$"
     example: ClassVar[str] = "100/min"
 
     @property
@@ -71,7 +72,17 @@ class Rate(str):
         """In how many seconds."""
         period = self.partition("/")[2]
         unit = period.lstrip("0123456789.")
-        return float(period.removesuffix(unit) or 1) * _SECONDS[unit]
+        return float(period.removesuffix(unit) or 1) * _RATE_SECONDS[unit]
+
+    @property
+    def is_month(self) -> bool:
+        """In a calendar it is as long as that month is."""
+        return self.partition("/")[2] in ("month", "1month")
+
+    @property
+    def longest_period(self) -> float:
+        """Seconds."""
+        return 31 * 86400.0 if self.is_month else self.period
 
     @classmethod
     def parse(cls, value: object) -> Self:

@@ -9,12 +9,13 @@ at once can get anybody's limit reset, nor pass beside it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.algorithms import gcra
 from proxy.algorithms.gcra import Quota, Taken
 from proxy.stores.protocol import Buckets
-from proxy.stores.shelf import Shelf
+from proxy.stores.shelf import Shelf, Shelving
 
 EVERYBODY_ELSE = "\ud800"
 """The key of those who find no place. No client can send it: what is no UTF-8 becomes U+DC80 to U+DCFF."""
@@ -24,7 +25,7 @@ _PURGED_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
+class Refused:
     """What is known of a bucket besides its time, once a penalty counts refusals."""
 
     quota: Quota
@@ -32,14 +33,18 @@ class _Refused:
 
 
 class BucketTable:
-    """Times are microseconds of one clock. A bucket is full at its time, and then expires."""
+    """Times are microseconds of one clock. A bucket is full at its time, and then expires.
 
-    __slots__ = ("_rest", "_shelf", "forgotten")
+    `ends`: the buckets of a period, which all end then, and are asked at time 0 until then.
+    """
 
-    def __init__(self) -> None:
-        self._shelf: Shelf[Quota | _Refused] = Shelf()
-        self._rest: Shelf[Quota | _Refused] = Shelf()
+    __slots__ = ("_ends", "_rest", "_shelf", "forgotten")
+
+    def __init__(self, shelf: Callable[[str], Shelving] = lambda _: Shelf(), ends: int | None = None) -> None:
+        self._shelf = shelf("buckets")
+        self._rest = shelf("rest")
         """The one bucket of `EVERYBODY_ELSE`, apart since it is never forgotten for another."""
+        self._ends = ends
         self.forgotten = 0
         """Buckets that were given up at the bound before they were full again."""
 
@@ -72,7 +77,7 @@ class BucketTable:
         if shelf is self._shelf and key not in shelf:
             self._make_room(buckets, now)
         refusals = self._standing(buckets, key, now)[1]
-        shelf.put(key, full_at, _Refused(buckets.quota, refusals) if refusals else buckets.quota)
+        shelf.put(key, full_at, Refused(buckets.quota, refusals) if refusals else buckets.quota)
 
     def refuse(self, buckets: Buckets, key: str, now: int, cost: int) -> int:
         """Count a refusal at the bucket that `look` named; what is used of it then."""
@@ -83,12 +88,14 @@ class BucketTable:
             wait = penalty.wait(refusals, buckets.quota, cost)
             if wait:
                 full_at = gcra.punished(full_at, now, buckets.quota, cost, wait)
-            self._shelf_of(key).put(key, full_at, _Refused(buckets.quota, refusals))
+            self._shelf_of(key).put(key, full_at, Refused(buckets.quota, refusals))
         return max(full_at - now, 0)
 
     def is_full(self, now: int) -> bool:
         """Every bucket is full, so that nothing is lost with this table. Looks at all of them."""
-        return all(item[0] <= now for shelf in (self._rest, self._shelf) for item in shelf.items.values())
+        if self._ends is not None:
+            return self._ends <= now
+        return self._rest.has_ended(now) and self._shelf.has_ended(now)
 
     def _take_slowly(self, buckets: Buckets, key: str, now: int, cost: int) -> Taken:
         """A new key, another quota than before, or one who has been refused."""
@@ -105,12 +112,14 @@ class BucketTable:
         if item is None or item[0] <= now:
             return now, 0
         full_at, state, _ = item
-        quota, refusals = (state.quota, state.refusals) if isinstance(state, _Refused) else (state, 0)
+        quota, refusals = (state.quota, state.refusals) if isinstance(state, Refused) else (state, 0)
+        if not refusals:  # more than all is used where the clock of a file went back between two starts
+            full_at = min(full_at, now + quota.tolerance)
         if quota.tolerance != buckets.quota.tolerance:
             full_at = gcra.rescaled(full_at, now, quota, buckets.quota)
         return full_at, refusals
 
-    def _shelf_of(self, key: str) -> Shelf[Quota | _Refused]:
+    def _shelf_of(self, key: str) -> Shelving:
         return self._rest if key == EVERYBODY_ELSE else self._shelf
 
     def _least(self, buckets: Buckets, now: int) -> str | None:

@@ -27,6 +27,9 @@ class Buckets:
     max_keys: int = 100_000
     """Of this name, where the store is bounded by numbers: it says who is forgotten there."""
     penalty: Penalty | None = None
+    ends: float | None = None
+    """Seconds since the epoch. Where given, nothing comes back before then, and all is forgotten
+    then: the counters of one period, which `name` tells from the next."""
 
 
 Wanted = tuple[Buckets, str, int]
@@ -76,6 +79,16 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class Remote(Protocol):
+    """A store that can be out of reach: then its verbs raise StoreError, and soon."""
+
+    @property
+    def local(self) -> LocalStore:
+        """What to go on with then (`when_store_fails: local`): empty at first, and of this process alone."""
+        ...
+
+
+@runtime_checkable
 class AtHand(Protocol):
     """A store in this process: it cannot fail, and a hook need not be a coroutine to ask it."""
 
@@ -86,3 +99,7 @@ class AtHand(Protocol):
     def take_all_now(self, wanted: Sequence[Wanted]) -> list[Taken]:
         """As `take_all`."""
         ...
+
+
+class LocalStore(Store, AtHand, Protocol):
+    """Both at once."""

@@ -3,9 +3,42 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Items(Protocol):
+    """What is kept, by key: until when, what, and its size."""
+
+    def get(self, key: str, /) -> tuple[int, Any, int] | None: ...
+
+    def __setitem__(self, key: str, item: tuple[int, Any, int], /) -> None: ...
+
+
+class Shelving(Protocol):
+    """What a shelf offers, in memory or in a file. Its methods are those of `Shelf`."""
+
+    @property
+    def items(self) -> Items: ...
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, key: str) -> bool: ...
+
+    def get(self, key: str, now: int) -> Any: ...
+
+    def put(self, key: str, until: int, thing: Any, size: int = 0) -> None: ...
+
+    def drop(self, key: str) -> None: ...
+
+    def purge(self, now: int, at_most: int) -> int: ...
+
+    def has_room(self, key: str, size: int, max_keys: int, max_size: int) -> bool: ...
+
+    def soonest(self) -> tuple[int, str] | None: ...
+
+    def has_ended(self, now: int) -> bool: ...
 
 
 class Shelf(Generic[T]):
@@ -63,6 +96,10 @@ class Shelf(Generic[T]):
         old = self.items.get(key)
         keys, held = (len(self.items) + 1, 0) if old is None else (len(self.items), old[2])
         return keys <= max_keys and self._size - held + size <= max_size
+
+    def has_ended(self, now: int) -> bool:
+        """Nothing that is kept here has not ended. Looks at all of it."""
+        return all(item[0] <= now for item in self.items.values())
 
     def soonest(self) -> tuple[int, str] | None:
         """Until when, and the key of what ends first."""

@@ -30,7 +30,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from proxy.exchange import RouteFacts
+from proxy.stores.guarded import GuardedStore
 from proxy.telemetry.exposition import DURATIONS, REQUESTS, Counted, http_text
+from proxy.telemetry.store_metrics import store_families
 
 K = TypeVar("K", bound=Hashable)
 
@@ -80,6 +82,7 @@ class Metrics(Collector):
     `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
     clients were one too many, `breakers` the state of each circuit breaker by its name, `gauges` other
     numbers of policies (metric, name, value), and `audit` how the audit log is doing, where there is one.
+    `store` is the one that can fail.
     """
 
     def __init__(
@@ -92,12 +95,14 @@ class Metrics(Collector):
         breakers: Callable[[], Mapping[str, str]] = dict,
         gauges: Callable[[], Iterable[tuple[str, str, float]]] = tuple,
         audit: Callable[[], Audited | None] = lambda: None,
+        store: GuardedStore | None = None,
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
         self._breakers = breakers
         self._gauges = gauges
         self._audit = audit
+        self._store = store
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
@@ -202,10 +207,15 @@ class Metrics(Collector):
         breakers = GaugeMetricFamily(
             self._name("circuit_breaker_state"), "0 closed, 1 open, 2 half-open.", labels=("name",)
         )
-        for name, state in self._breakers().items():
+        states = {**self._breakers()}
+        if self._store is not None:
+            states["store"] = self._store.condition().breaker
+        for name, state in states.items():
             breakers.add_metric((name,), _STATES[state])
         yield breakers
         yield from self._gauge_families()
+        if self._store is not None:
+            yield from store_families(self._name, self._store)
         yield from self._own_families()
 
     def _gauge_families(self) -> Iterator[Metric]:

@@ -55,6 +55,7 @@ class FakeRunning:
             in_flight=3,
             access_log_error="Broken pipe",
             upstreams={"app": {"open": 2, "idle": 1}},
+            store={"kind": "memory", "reachable": True},
         )
 
     def metrics(self, accept: str) -> tuple[bytes, str]:

@@ -110,6 +110,7 @@ def test_details_for_an_operator_say_all(running: FakeRunning) -> None:
             "access_log_error": "Broken pipe",
             "audit_log_error": "",
             "upstreams": {"app": {"open": 2, "idle": 1}},
+            "store": {"kind": "memory", "reachable": True},
         },
     ) == read(answer("details", running, for_operator=True))
 

@@ -11,6 +11,7 @@ import httpx
 from proxy.app.proxy import Proxy, read_policies
 from proxy.app.settings import Settings
 from proxy.clock import Clock
+from proxy.stores.opening import AnyStore
 from proxy.wire.server import Listener
 from tests.app.trial import Files
 from tests.wire.harness import RawUpstream
@@ -61,12 +62,13 @@ async def served(
     default_upstream: str | None = None,
     clock: Clock | None = None,
     access_log: bool = False,
+    store: AnyStore | None = None,
 ) -> AsyncIterator[Served]:
     """Serve the files; with `upstream`, first write one with a route to it and `more`."""
     if upstream is not None:
         files.write(POLICIES.format(port=upstream.port) + more)
     settings = Settings(files.folder, access_log=access_log, upstream=default_upstream)
-    proxy = Proxy(settings, read_policies(settings), clock)
+    proxy = Proxy(settings, read_policies(settings), clock, store=store)
     listener = Listener(proxy.server, drain=1.0)
     address = await listener.open("127.0.0.1:0")
     try:

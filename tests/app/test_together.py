@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from dataclasses import replace
+
 import pytest
 
 from proxy.app.compile import Parts, PlannedRoute
+from proxy.errors import Rejection
 from proxy.exchange import Exchange, Outcome, Response
-from proxy.testing import exchange
+from proxy.pipeline import Pipeline
+from proxy.stores.memory import MemoryStore
+from proxy.testing import FakeClock, exchange
 from tests.app.trial import UPSTREAM, Files, routes, some_parts
 
 LIMITS = """\
@@ -172,3 +178,45 @@ def test_requests_without_a_route_have_no_path_to_go_by(files: Files) -> None:
 
     (problem,) = files.problems()
     assert "no_route.rate_limit.key[0]: path.id is nothing that a request without a route has" in problem
+
+
+class Far:
+    """A store that is not at hand, so that a hook has to wait for it."""
+
+    def __init__(self) -> None:
+        self._memory = MemoryStore(FakeClock())
+        self.take, self.take_all = self._memory.take, self._memory.take_all
+
+
+@pytest.mark.parametrize(
+    ("uses", "passed", "reported"),
+    [
+        pytest.param("[wide, tight]", 3, 0, id="all enforced"),
+        pytest.param("[wide, {use: tight, mode: shadow}]", 10, 7, id="one in shadow"),
+        pytest.param('[wide, {use: tight, mode: "100%"}]', 3, 0, id="one for all callers"),
+        pytest.param('[wide, {use: tight, mode: "0%"}]', 10, 7, id="one for none"),
+    ],
+)
+async def test_the_same_holds_on_a_store_that_is_not_at_hand(
+    files: Files, uses: str, passed: int, reported: int
+) -> None:
+    parts = replace(some_parts(), store=Far())  # type: ignore[arg-type]
+    pipeline = compiled(files, parts, both=uses)["both"].pipeline
+    tried = asked(20)
+
+    assert (passed, reported) == (
+        sum([await lets_pass(pipeline, each) for each in tried]),
+        len(reports(tried)),
+    )
+
+
+async def lets_pass(pipeline: Pipeline, each: Exchange) -> bool:
+    try:
+        for step, waits in pipeline.request_steps:
+            answer = step(each)
+            assert waits == isinstance(answer, Awaitable)
+            if waits:
+                await answer
+    except Rejection:
+        return False
+    return True

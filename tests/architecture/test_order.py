@@ -40,6 +40,7 @@ def test_the_whole_order() -> None:
         "webhook_signature",
         "message_signature",
         "csrf",
+        "quota",
         "event_filter",
         "json_schema",
         "replay_guard",

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from proxy.app.settings import Settings
 from proxy.cli import main
 from proxy.cli.run import run
+from proxy.stores.opening import StoreUrl
 
 
 @pytest.fixture
@@ -52,6 +53,8 @@ EVERYTHING = {
     "--admin-token-file": ("admin_token_file", "/run/token", Path("/run/token")),
     "--admin-origin": ("admin_origin", "HTTPS://ops.example:443", ("https://ops.example",)),
     "--tls-cert-dir": ("tls_cert_dir", "/run/tls", Path("/run/tls")),
+    "--store": ("store", "sqlite:///data/s.db", StoreUrl("sqlite", path=Path("/data/s.db"))),
+    "--store-timeout": ("store_timeout", "20ms", 0.02),
     "--drain": ("drain", "1m30s", 90.0),
     "--max-body": ("max_body", "1MiB", 2**20),
     "--max-buffered": ("max_buffered", "1GiB", 2**30),
@@ -218,3 +221,21 @@ def test_every_option_is_explained() -> None:
 
 def test_help_does_not_wait_for_what_only_serving_needs() -> None:
     assert "False\n" == python("import sys; import proxy.cli.run; print('aiohttp' in sys.modules)").stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        pytest.param("postgres://x", "this is no store; expected memory://", id="no such store"),
+        pytest.param("sqlite://data.db", "expected sqlite:// and a path from the root", id="no path"),
+        pytest.param("redis://:hunter2@:1", "no host is named", id="no host"),
+        pytest.param("redis://:hunter2@a/x", "the path is no database", id="no database"),
+        pytest.param("redis://:hunter2@a?x=hunter2", "'x' is no option", id="no option"),
+        pytest.param("redis://:hunter2@a:99999", "the port is none", id="no port"),
+        pytest.param("redis://:hunter2@[a", "this is no URL", id="no URL"),
+    ],
+)
+def test_a_store_that_is_none_is_told_of_without_its_password(url: str, message: str) -> None:
+    result = invoke("--policies", "p", "--store", url)
+
+    assert (2, True, False) == (result.exit_code, message in result.output, "hunter2" in result.output)

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import pytest
 
-from proxy.algorithms.gcra import Penalty, Quota
+from proxy.algorithms.gcra import MICROSECONDS, Penalty, Quota
 from proxy.stores.memory import MemoryStore
 from proxy.stores.protocol import Buckets, Store
+from proxy.stores.redis import RedisStore
+from proxy.stores.redis_url import RedisUrl
+from proxy.stores.sqlite import SqliteStore
 from proxy.testing import FakeClock
 
 TEN_A_SECOND = Buckets("a", Quota(limit=10, period=1.0, burst=5))
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+_namespaces = count()
 
 
-@pytest.fixture(params=["memory"])
-def store(request: pytest.FixtureRequest, clock: FakeClock) -> Store:
-    stores = {"memory": lambda: MemoryStore(clock)}
-    return stores[request.param]()
+@pytest.fixture(params=["memory", "sqlite", "redis", "redis cluster"])
+async def store(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore(clock)
+        return
+    made: SqliteStore | RedisStore
+    if request.param == "sqlite":
+        made = SqliteStore(tmp_path / "store.db", clock)
+    else:
+        server = request.getfixturevalue("valkey" if request.param == "redis" else "cluster")
+        scheme = request.param.replace(" ", "+")
+        url = f"{scheme}://127.0.0.1:{server.port}?namespace=contract{next(_namespaces)}"
+        made = RedisStore(RedisUrl.parse(url), lambda: round(clock.now() * MICROSECONDS))
+    yield made
+    await made.close()
 
 
 class TestTake:
@@ -94,6 +109,22 @@ class TestTake:
         changed = replace(TEN_A_SECOND, quota=quota)
 
         assert passed == sum([(await store.take(changed, "k"))[0] for _ in range(20)])
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            pytest.param(Quota(7, 1.0, 5), Quota(13, 1.0, 7), id="with a rest"),
+            pytest.param(Quota(1, 86400.0, 40), Quota(7, 86400.0, 999), id="a product above 2^53"),
+            pytest.param(Quota(7, 86400.0, 999), Quota(1, 86400.0, 40), id="and back"),
+        ],
+    )
+    async def test_that_share_is_rounded_up_to_a_microsecond(
+        self, store: Store, before: Quota, after: Quota
+    ) -> None:
+        _, used = await store.take(replace(TEN_A_SECOND, quota=before), "k", 3)
+        looked = await store.take(replace(TEN_A_SECOND, quota=after), "k", 10_000)
+
+        assert (False, -(-used * after.tolerance // before.tolerance)) == looked
 
     async def test_keys_of_any_length_and_content_are_told_apart(self, store: Store) -> None:
         keys = ["", "a", "a b\r\n\0", "é", "\udcff", "\ud801", "k" * 5000, "k" * 4999 + "j"]
@@ -357,3 +388,69 @@ class TestLease:
 
     async def test_no_place_is_no_place(self, store: Store) -> None:
         assert not await store.lease("k", "a", 0, 10)
+
+
+class TestPeriod:
+    """Ten until the hour is over; nothing comes back before then."""
+
+    QUOTA = Quota(10, 3600.0, 10)
+
+    @staticmethod
+    def this_hour(clock: FakeClock, name: str = "hour") -> Buckets:
+        start = clock.now() // 3600 * 3600
+        return Buckets(f"{name}@{start:.0f}", TestPeriod.QUOTA, ends=start + 3600)
+
+    async def left(self, store: Store, buckets: Buckets, key: str = "k") -> int:
+        return self.QUOTA.remaining((await store.take(buckets, key, 11))[1])
+
+    async def test_of_many_callers_at_once_exactly_the_limit_passes(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        hour = self.this_hour(clock)
+        taken = await asyncio.gather(*(store.take(hour, "k") for _ in range(50)))
+
+        assert 10 == sum(passed for passed, _ in taken)
+
+    async def test_nothing_comes_back_before_the_end(self, store: Store, clock: FakeClock) -> None:
+        hour = self.this_hour(clock)
+        for _ in range(3):
+            await store.take(hour, "k")
+        await clock.advance(hour.ends - clock.now() - 1)  # type: ignore[operator]
+
+        assert 7 == await self.left(store, hour)
+
+    async def test_the_next_period_begins_anew(self, store: Store, clock: FakeClock) -> None:
+        hour = self.this_hour(clock)
+        await store.take(hour, "k", 10)
+        await clock.advance(hour.ends - clock.now())  # type: ignore[operator]
+        taken = await store.take(self.this_hour(clock), "k")
+
+        assert (True, 9) == (taken[0], self.QUOTA.remaining(taken[1]))
+
+    async def test_with_another_limit_the_same_share_is_used(self, store: Store, clock: FakeClock) -> None:
+        hour = self.this_hour(clock)
+        await store.take(hour, "k", 5)
+        wider = replace(hour, quota=Quota(100, 3600.0, 100))
+
+        assert 49 == wider.quota.remaining((await store.take(wider, "k"))[1])
+
+    async def test_it_is_taken_together_with_buckets_that_fill_up(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        wanted = [(self.this_hour(clock), "k", 4), (TEN_A_SECOND, "k", 1)]
+        passed = []
+        for _ in range(4):
+            passed.append([passes for passes, _ in await store.take_all(wanted)])
+            await clock.advance(10)
+
+        assert [[True, True], [True, True], [False, True], [False, True]] == passed
+        assert (True, 100_000) == await store.take(TEN_A_SECOND, "k")
+        assert 2 == await self.left(store, self.this_hour(clock))
+
+    async def test_keys_and_names_have_counters_of_their_own(self, store: Store, clock: FakeClock) -> None:
+        await store.take(self.this_hour(clock), "k", 10)
+
+        assert [10, 10] == [
+            await self.left(store, self.this_hour(clock), "other"),
+            await self.left(store, self.this_hour(clock, "other")),
+        ]

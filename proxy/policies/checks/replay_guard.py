@@ -30,8 +30,9 @@ it. A request without what `key` asks for gets `400`. `errors.templates` gives e
 
 **State.** For each message its key and a word, by the policy's name: on several routes a named policy
 remembers together, and a reload keeps it. The memory store holds 100,000 keys or 64 MiB of all
-policies together, and a restart forgets them; nothing is forgotten to make room, since that would let a
-duplicate pass. Where the store is full or out of reach, `when_store_fails` says what happens: `refuse`
+policies together, and a restart forgets them; with `--store sqlite:///path` they survive it, and with
+`--store redis://host` all replicas remember together. Nothing is forgotten to make room, since that would
+let a duplicate pass. Where the store is full or out of reach, `when_store_fails` says what happens: `refuse`
 with `503` and `Retry-After`, or `allow` it to pass unguarded. A message that is under way is
 remembered for `pending_for` at most, so that a crash doesn't shut it out; make that longer than a
 request can take. Where the store fails after the upstream has answered, it stays under way until then.

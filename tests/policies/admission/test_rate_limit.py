@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +11,12 @@ from hypothesis import strategies as st
 from proxy.config.units import Duration, Rate, Share
 from proxy.errors import Change
 from proxy.exchange import RouteFacts
-from proxy.policies.admission.rate_limit import PenaltyConfig, RateLimit, RateLimitConfig
-from proxy.policy import Hooks, Services, Shared
+from proxy.policies.admission.rate_limit import RateLimit, RateLimitConfig
+from proxy.policies.limit_config import PenaltyConfig
+from proxy.policy import Hooks
 from proxy.shadow import in_shadow
 from proxy.stores.memory import MemoryStore
-from proxy.testing import FakeClock, exchange, route
+from proxy.testing import exchange, route
 from tests.policies.admission.limits import (
     StoppedClock,
     a_config,
@@ -259,11 +259,6 @@ def test_memory_is_bounded_and_the_bound_resets_nobody(store: MemoryStore) -> No
         passed(policy, exchange(client_ip=f"10.0.{n // 250}.{n % 250}"))
 
     assert (0, 901) == (admitted(policy, 1), store.forgotten)
-
-
-def test_a_store_that_can_fail_is_refused_when_the_policy_is_built() -> None:
-    with pytest.raises(ValueError, match="needs a store in this process"):
-        RateLimit(a_config(), Services(FakeClock(), Random(1), object(), Shared()))  # type: ignore[arg-type]
 
 
 def test_a_key_of_the_path_is_what_the_route_found_there(store: MemoryStore) -> None:

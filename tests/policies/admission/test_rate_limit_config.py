@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.units import Share
-from proxy.policies.admission.rate_limit import PenaltyConfig, RateLimitConfig
+from proxy.policies.admission.rate_limit import RateLimitConfig
+from proxy.policies.limit_config import PenaltyConfig
 from tests.policies.admission.limits import (
     a_config,
 )
@@ -51,8 +52,8 @@ def test_a_share_of_the_limit_is_rounded_down_and_exact(limit: str, burst: str, 
         pytest.param(
             'rate_limit: {limit: 5/s, key: ["header:X"]}', ["rate_limit"], id="nothing for who leaves it out"
         ),
-        pytest.param("rate_limit: {limit: 5/s, when_store_fails: allow}", ["rate_limit.when_store_fails"],
-                     id="what memory has no use for"),
+        pytest.param("rate_limit: {limit: 5/s, when_store_fails: maybe}", ["rate_limit.when_store_fails"],
+                     id="no way to go on without a store"),
         pytest.param("rate_limit: {limit: 5/s, penalty: {factor: 1.0}}", ["rate_limit.penalty.factor"],
                      id="a penalty that is none"),
     ],

@@ -1,0 +1,113 @@
+"""Limits that do nothing, or not what was meant, are told of, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from proxy.app.limit_advice import limit_advice
+from proxy.cli import main
+from proxy.config.loader import load
+from proxy.policies import PIPELINE_ORDER
+from tests.app.trial import UPSTREAM, Files, routes
+
+KEYED = "api_key: {keys: [{id: a, sha256: " + "0" * 64 + "}]}"
+SIGNED = "webhook_signature: {scheme: github, secrets: [{env: S}]}"
+NOBODY = "no policy of this route proves who calls, so that {}; expected one that does"
+FEW = (
+    "a provider sends all its webhooks from a few addresses, so that this limits them all together; "
+    "expected `key: [route.name]`, for what the service can bear"
+)
+NEVER = ("limit", "it is never reached: rate_limit/a lets at most 150 through in that time")
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        pytest.param(routes(a=f"{{{KEYED}, quota: 10/day}}"), [], id="a plan for those who are known"),
+        pytest.param(
+            routes(a="{quota: 10/day}"), [("key", NOBODY.format("everybody is refused"))], id="for nobody"
+        ),
+        pytest.param(
+            routes(a="{quota: {limit: 10/day, on_missing_key: allow}}"),
+            [("key", NOBODY.format("nobody is counted by it"))],
+            id="for nobody, and all may pass",
+        ),
+        pytest.param(routes(a="{quota: {limit: 10/day, key: [client.ip]}}"), [], id="by address"),
+        pytest.param(
+            routes(
+                a="{rate_limit: {limit: 100/day, burst: 50, key: [constant]}, "
+                "quota: {limit: 151/day, key: [client.ip]}}"
+            ),
+            [NEVER],
+            id="a quota that the rate for all never reaches",
+        ),
+        pytest.param(
+            routes(a="{rate_limit: {limit: 100/day, burst: 50}, quota: {limit: 151/day, key: [client.ip]}}"),
+            [NEVER],
+            id="or the rate for the same client",
+        ),
+        pytest.param(
+            routes(a="{rate_limit: {limit: 100/day, burst: 50}, quota: {limit: 150/day, key: [client.ip]}}"),
+            [],
+            id="just reached",
+        ),
+        pytest.param(
+            routes(a=f"{{{KEYED}, rate_limit: {{limit: 100/day, burst: 50}}, quota: 151/day}}"),
+            [],
+            id="a caller may have many addresses",
+        ),
+        pytest.param(
+            routes(
+                a="{rate_limit: {limit: 100/day, burst: 50, mode: shadow}, "
+                "quota: {limit: 151/day, key: [client.ip]}}"
+            ),
+            [],
+            id="a rate in shadow",
+        ),
+        pytest.param(
+            "policies: {quota: {q: {limit: 151/day, key: [client.ip]}}}\n"
+            + routes(a="{rate_limit: {limit: 100/day, burst: 50}, quota: q}", b="{quota: q}"),
+            [],
+            id="another route counts, too",
+        ),
+        pytest.param(
+            routes(a=f"{{{SIGNED}, rate_limit: {{limit: 5/s, key: [client.ip]}}}}"),
+            [("key", FEW)],
+            id="webhooks",
+        ),
+        pytest.param(
+            routes(a=f"{{{SIGNED}, rate_limit: 5/s}}"), [("", FEW)], id="webhooks, by what is usual"
+        ),
+        pytest.param(
+            routes(a=f"{{{SIGNED}, rate_limit: {{limit: 5/s, key: [route.name]}}}}"), [], id="as they should"
+        ),
+    ],
+)
+def test_a_limit_that_is_not_what_was_meant_is_told_of(
+    files: Files, text: str, warnings: list[tuple[str, str]]
+) -> None:
+    files.write(UPSTREAM + text)
+    found = limit_advice(load(files.folder, PIPELINE_ORDER, env={"S": "secret of a sender"}), survives=True)
+
+    assert warnings == [(path, message) for _, path, message in found]
+
+
+@pytest.mark.parametrize(
+    ("store", "warned"),
+    [
+        pytest.param([], True, id="memory"),
+        pytest.param(["--store", "sqlite:///data/s.db"], False, id="a file"),
+        pytest.param(["--store", "redis://cache"], False, id="a server"),
+    ],
+)
+def test_a_plan_that_a_restart_forgets_is_told_of_by_check(
+    tmp_path: Path, store: list[str], warned: bool
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(UPSTREAM + routes(a="{quota: {limit: 10/day, key: [client.ip]}}"))
+    result = CliRunner().invoke(main, ["check", *store, str(file)])
+
+    assert (0, warned) == (result.exit_code, "a restart forgets what is used" in result.output)
