@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
 
-from proxy.errors import Rejection
+from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
-from proxy.policy import Hooks
+from proxy.policy import MADE, Hooks
 
 Render = Callable[[Rejection, Exchange], Response]
 """Make the response of a refusal (`proxy.problem`)."""
@@ -23,7 +23,11 @@ class Pipeline:
     """One route, compiled. Immutable, so that a reload swaps it with one assignment."""
 
     plain: bool
-    """No hook waits: `admit` decides at once, and no task is needed for an exchange."""
+    """No hook waits: `admit` decides at once, and no task is needed for an exchange, or only `late`."""
+    late: bool
+    """The call is owned, but its first attempt is made without; what fails, `step_in` has to know of..."""
+    late_statuses: frozenset[int]
+    """...and of answers those with such a status."""
     request_steps: tuple[tuple[Callable[[Exchange], Any], bool], ...]
     admit_steps: tuple[Callable[[Exchange], Response | None], ...]
     forward: Forward
@@ -47,8 +51,16 @@ class Pipeline:
 
     async def respond(self, exchange: Exchange) -> Response:
         """Run everything up to the response's head, response hooks included."""
+        return await self._respond(exchange, self._answer)
+
+    async def step_in(self, exchange: Exchange, made: Response | UpstreamError) -> Response:
+        """As `respond`, of an exchange that was admitted, and whose first call has come to `made`."""
+        exchange.remember(MADE, made)
+        return await self._respond(exchange, self.forward)
+
+    async def _respond(self, exchange: Exchange, answer: Forward) -> Response:
         try:
-            response = await self._answer(exchange)
+            response = await answer(exchange)
         except Rejection as rejection:
             response = self.refuse(exchange, rejection)
         except Exception:
@@ -100,23 +112,46 @@ class Pipeline:
 
 def compile_pipeline(policies: Sequence[Hooks], upstream: Forward, render: Render) -> Pipeline:
     """Compose `policies`, given in the order that a request meets them."""
-    forward = upstream
-    for policy in reversed(policies):
-        if policy.around is not None:
-            forward = _wrapped(policy.around, forward)
     asking = [policy.on_request for policy in policies if policy.on_request]
     waiting = [iscoroutinefunction(hook) for hook in asking]
+    owning = [policy for policy in policies if policy.around is not None]
+    late = bool(owning) and not any(waiting) and all(map(_may_be_late, owning))
+    forward = _made_or(upstream) if late else upstream
+    for policy in reversed(owning):
+        if policy.around is not None:
+            forward = _wrapped(policy.around, forward)
     outward = tuple(reversed(policies))
     return Pipeline(
-        plain=not any(waiting) and forward is upstream,
+        plain=not any(waiting) and (late or not owning),
+        late=late,
+        late_statuses=frozenset().union(*(p.late for p in owning if p.late)) if late else frozenset(),
         request_steps=tuple(zip(asking, waiting, strict=True)),
-        admit_steps=tuple(asking),
+        admit_steps=(*asking, *(p.before_call for p in owning if p.before_call)) if late else tuple(asking),
         forward=forward,
         attempt_steps=tuple(p.on_attempt for p in outward if p.on_attempt),
         response_steps=tuple(p.on_response for p in outward if p.on_response),
         finish_steps=tuple(p.on_finish for p in outward if p.on_finish),
         render=render,
     )
+
+
+def _may_be_late(policy: Hooks) -> bool:
+    return policy.late is not None or policy.before_call is not None
+
+
+def _made_or(upstream: Forward) -> Forward:
+    """The innermost `forward` where the first call may have been made already."""
+
+    async def forward(exchange: Exchange) -> Response:
+        made = exchange.recall(MADE)
+        if made is None:
+            return await upstream(exchange)
+        exchange.forget(MADE)
+        if isinstance(made, UpstreamError):
+            raise made
+        return made
+
+    return forward
 
 
 def _wrapped(around: Callable[[Exchange, Forward], Awaitable[Response]], forward: Forward) -> Forward:

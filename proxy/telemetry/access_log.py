@@ -72,7 +72,7 @@ class AccessLog:
         )
         path = quoted(target) if plain else _text(path_of(request))
         tail = ""
-        if request.query or exchange.identity is not None or not outcome.complete:
+        if request.query or exchange.identity is not None or exchange.retries or not outcome.complete:
             tail = _circumstances(exchange, outcome)
         if outcome.reason or exchange.refusal is not None or exchange.shadowed is not None:
             tail += _verdict(exchange, outcome)
@@ -137,6 +137,9 @@ def _circumstances(exchange: Exchange, outcome: Outcome) -> str:
     parts = f',"query":{_text(masked_query(query[:_LONGEST_TEXT]))}' if query else ""
     if exchange.identity is not None:
         parts += f',"identity":{_text(exchange.identity.id)}'
+    if exchange.retries:
+        told = [f"{each.error_class} {each.cause} {each.outcome}" for each in exchange.retries]
+        parts += f',"retries":[{",".join(map(_text, told))}]'
     return parts if outcome.complete else parts + ',"complete":false'
 
 

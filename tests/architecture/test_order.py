@@ -38,6 +38,8 @@ def test_the_whole_order() -> None:
         "event_filter",
         "json_schema",
         "replay_guard",
+        "mask_errors",
+        "retry",
         "circuit_breaker",
         "timeout",
     ] == [policy.name for policy in PIPELINE_ORDER]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.telemetry.redaction import masked_query
+from proxy.telemetry.redaction import masked_query, masked_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
 
@@ -64,3 +64,20 @@ def test_no_part_of_a_secret_shows_whatever_stands_around_it(before: str, secret
     masked = masked_query(f"{before}&password={secret}&{after}")
 
     assert f"{before}&password=***&{after}" == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("password=hunter2 user=ann", "password=*** user=ann"),
+        ('{"api_key": "abc", "id": 7}', '{"api_key": "***", "id": 7}'),
+        ("'SECRET_KEY' => 'abc'", "'SECRET_KEY' => '***'"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
+        ("at postgres://ann:hunter2@db/app", "at postgres://***@db/app"),
+        ("token eyJhbGciOi.eyJzdWIiOi.c2ln here", "token ***.c2ln here"),
+        ("KeyError: 'name'", "KeyError: 'name'"),
+        ("nothing to see", "nothing to see"),
+    ],
+)
+def test_what_is_assigned_in_a_text_goes_by_its_name(text: str, masked: str) -> None:
+    assert masked == masked_text(text)
