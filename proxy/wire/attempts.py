@@ -69,7 +69,7 @@ class Attempts(Reply, eq=False):
         exchange.upstream_status = None
         self._attempt_started = self.client.monotonic()
         exchange.tell_time_left(self._attempt_started)
-        self._recovering = False
+        self._recovering = exchange.attempts > 0  # of repetitions, the policy that makes them counts each
         self._awaited = self.client.loop.create_future()
         self._attempt()
         try:
@@ -185,6 +185,7 @@ class Attempts(Reply, eq=False):
             # It was closed while idle, and that news crossed our request (RFC 9112, section 9.3.1).
             self._recovering = True
             self._connection = None
+            self.exchange.attempts += 1
             self._connect()
             return
         what = (

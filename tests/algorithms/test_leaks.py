@@ -89,8 +89,11 @@ def test_what_is_written_for_people_is_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    [b"at ", b"at a", b"at a.", b"at " + b"a" * 299 + b"(", b"Warning: ", b"Uncaught a: ", b"a in b.php ",
-     b"#1 /", b"goroutine 1 [", b'File "', b"at x(" + b"y" * 290, b"sqlite3.", b"thread '", b"\x00", b" in /a:"],
+    [
+        b"at ", b"at a", b"at a.", b"at " + b"a" * 299 + b"(", b"Warning: ", b"Uncaught a: ",
+        b"a in b.php ", b"#1 /", b"goroutine 1 [",
+        b"File '", b"at x(" + b"y" * 290, b"sqlite3.", b"thread '", b"\x00", b" in /a:",
+    ],
 )  # fmt: skip
 def test_no_text_takes_long(unit: bytes) -> None:
     text = (unit * (256 * 1024 // len(unit) + 1))[: 256 * 1024]

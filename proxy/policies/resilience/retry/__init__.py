@@ -127,7 +127,7 @@ class RetryConfig(PolicyConfig, frozen=True, kw_only=True):
     honour_retry_after: Annotated[
         RetryAfterConfig, Meta(description="Whether an upstream that says when to come back is heard.")
     ] = RetryAfterConfig()
-    budget: Annotated[BudgetConfig | None, Meta(description="How many of all calls may be repeated.")] = (
+    budget: Annotated[BudgetConfig, Meta(description="How many of all calls may be repeated.")] = (
         BudgetConfig()
     )
     body_limit: Annotated[
@@ -211,11 +211,11 @@ class RetryConfig(PolicyConfig, frozen=True, kw_only=True):
             for name, each in self.stated.items()
             if each.max_retries is not None and each.max_retries > self.max_retries
         ]
-        if self.budget is not None:
-            words.append(
-                f"all together {spelled(self.budget.ratio)} of the first calls "
-                f"and {self.budget.min_per_second:g} a second, in {spelled(self.budget.window)}"
-            )
+        budget = self.budget
+        share, window = spelled(budget.ratio), spelled(budget.window)
+        words.append(
+            f"all together {share} of the first calls and {budget.min_per_second:g} a second, in {window}"
+        )
         return words
 
 
@@ -230,18 +230,13 @@ class Retry:
         self._body_limit = config.body_limit
         self._header = config.attempts_header or ""
         self.late = self._classes.statuses
-        budget = None
-        if config.budget is not None:
-            window = float(config.budget.window)
-            self._spent = services.shared(f"budget of {window}", lambda: RetryBudget(window))
-            budget = partial(
-                self._spent.take, ratio=config.budget.ratio, min_per_second=config.budget.min_per_second
-            )
-            self.on_attempt = self._count
+        window, ratio = float(config.budget.window), config.budget.ratio
+        self._budget = services.shared(f"budget of {window}", lambda: RetryBudget(window))
+        take = partial(self._budget.take, ratio=ratio, min_per_second=config.budget.min_per_second)
         if config.attempts_header is not None:
             self.on_response = self._tell
         asked = float(config.honour_retry_after.max)
-        self._plan = Plan(config.max_retries, config.backoff.waits, asked, budget, services)
+        self._plan = Plan(config.max_retries, config.backoff.waits, asked, take, services)
 
     def on_request(self, exchange: Exchange) -> None:
         if not isinstance(exchange.request.content, bytes) and self._is_repeatable(exchange):
@@ -273,9 +268,9 @@ class Retry:
             raise result
         return result
 
-    def _count(self, exchange: Exchange, attempt: Attempt) -> None:  # noqa: ARG002  # it is on_attempt
+    def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:  # noqa: ARG002  # whose it is
         if attempt.number == 1:
-            self._spent.first(attempt.ended)
+            self._budget.first(attempt.ended)
 
     def _tell(self, exchange: Exchange, response: Response) -> None:
         response.headers.set(self._header, str(exchange.attempts))

@@ -41,7 +41,7 @@ class Plan:
         max_retries: int,
         waits: BackOff,
         longest_asked: float,
-        budget: Callable[[float], bool] | None,
+        budget: Callable[[float], bool],
         services: Services,
     ) -> None:
         self._max_retries = max_retries
@@ -80,12 +80,12 @@ class Plan:
         return wait
 
     def _reason_against(self, exchange: Exchange, found: Class, past: Past, wait: float) -> str:
-        limit = found.max_retries
-        if past.of_class.get(found.name, 0) >= limit or past.repeated >= max(limit, self._max_retries):
+        limit, repeated = found.max_retries, exchange.attempts - 1
+        if past.of_class.get(found.name, 0) >= limit or repeated >= max(limit, self._max_retries):
             return "exhausted"
         if not exchange.repeatable:
             return "no_body"
         now = self._clock.monotonic()
         if exchange.deadline is not None and now + wait + SHORTEST > exchange.deadline:
             return "no_time"
-        return "" if self._budget is None or self._budget(now) else "over_budget"
+        return "" if self._budget(now) else "over_budget"

@@ -158,7 +158,11 @@ class BudgetConfig(Schema, frozen=True, kw_only=True):
     ratio: Annotated[Share, Meta(description="Of the first calls in `window`, and...")] = Share(0.2)
     min_per_second: Annotated[
         float,
-        Meta(ge=0, le=10_000, description="...as many a second on top, for where there is little traffic."),
+        Meta(
+            ge=0,
+            le=10_000,
+            description="...as many a second on top, for where there is little traffic; 10000: no limit.",
+        ),
     ] = 3.0
     window: Annotated[Duration, Meta(ge=1, description="Over which both are counted, to a tenth.")] = (
         Duration(10)
