@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from proxy.app.compile import Plan
 from proxy.app.exposed import exposed_secrets
 from proxy.app.never_trips import never_trips
+from proxy.app.retries import retries
 from proxy.config.configuration import Configuration, PolicyInstance
 from proxy.config.nodes import Node
 from proxy.config.spelling import spelled
@@ -37,7 +38,7 @@ def advice(plan: Plan) -> tuple[Problem, ...]:
     """Each once, in no order."""
     configuration = plan.configuration
     findings = [*_routes(plan), *_sections(configuration), *_timeouts(configuration)]
-    findings += [_Finding(*found) for found in never_trips(configuration)]
+    findings += [_Finding(*found) for found in (*never_trips(configuration), *retries(configuration))]
     seen: set[int] = set()
     for policy in configuration.instances():
         if id(policy.config) not in seen:

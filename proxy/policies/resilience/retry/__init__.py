@@ -59,8 +59,8 @@ and Python's can take long: one without nested repetitions does not.
 **What the client sees.** The first answer that is of no class, or where there is none the last
 one as it is, or the last failure. With `attempts_header` it is told how many calls were made.
 
-**What it costs.** Nothing while calls succeed, but for a class with `header` or `body` and no
-`status`, for which each answer is looked at before it goes on.
+**What it costs.** Next to nothing while calls succeed, but for a class with `header` or `body` and
+no `status`, for which each answer is looked at before it goes on.
 
 **State.** The budget's counts, in memory, by the policy's name; a reload keeps them, unless
 `window` is another. There is nothing that could fail. `seawall_retries_total` counts by route,
@@ -93,12 +93,12 @@ from proxy.exchange import Attempt, Exchange, Forward, Response
 from proxy.policies.resilience.retry.classes import Class, Classes
 from proxy.policies.resilience.retry.plan import Past, Plan
 from proxy.policies.resilience.retry.settings import (
-    OF_ANSWERS,
     OF_FAILURES,
     BackOffConfig,
     BudgetConfig,
     ClassConfig,
     RetryAfterConfig,
+    faults_of,
 )
 from proxy.policy import Services
 
@@ -181,20 +181,7 @@ class RetryConfig(PolicyConfig, frozen=True, kw_only=True):
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Something is repeated, and it is clear what."""
-        if not self.stated:
-            yield "classes", "nothing is ever repeated; expected a class, or `classes` left out"
-        for name, each in self.stated.items():
-            if name in OF_FAILURES and each.of_answer:
-                yield (
-                    f"classes.{name}",
-                    "it is of calls without an answer; expected no status, header or body",
-                )
-            elif name not in OF_FAILURES and name not in OF_ANSWERS and not each.of_answer:
-                known = ", ".join((*OF_FAILURES, *OF_ANSWERS))
-                yield (
-                    f"classes.{name}",
-                    f"nothing belongs to it; expected status, header or body, or one of {known}",
-                )
+        yield from faults_of(self.stated)
 
     def in_words(self) -> Sequence[str]:
         """How often and how soon, at most."""

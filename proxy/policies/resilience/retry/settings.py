@@ -118,6 +118,19 @@ class ClassConfig(Schema, frozen=True, kw_only=True):
         return any(each is not None for each in (self.status, self.header, self.body))
 
 
+def faults_of(classes: Mapping[str, ClassConfig]) -> Iterator[tuple[str, str]]:
+    """Where nothing belongs to a class, or what can't."""
+    if not classes:
+        yield "classes", "nothing is ever repeated; expected a class, or `classes` left out"
+    known = ", ".join((*OF_FAILURES, *OF_ANSWERS))
+    for name, each in classes.items():
+        place = f"classes.{name}"
+        if name in OF_FAILURES and each.of_answer:
+            yield place, "it is of calls without an answer; expected no status, header or body"
+        elif name not in OF_FAILURES and name not in OF_ANSWERS and not each.of_answer:
+            yield place, f"nothing belongs to it; expected status, header or body, or one of {known}"
+
+
 class BackOffConfig(Schema, frozen=True, kw_only=True):
     """How long to wait before a call is repeated."""
 
