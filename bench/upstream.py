@@ -33,8 +33,8 @@ _NOT_FOUND = _answer(b"", "404 Not Found")
 class Upstream(asyncio.Protocol):
     """One connection. Counts connections and requests for `/status`, as nginx's stub_status does.
 
-    `/seen` tells what the proxy said of the client, `/broken` is a failure, `/reset` gets no answer at all, and every path below
-    `/routes/` is as `/json`.
+    `/seen` tells what the proxy said of the client, `/broken` is a failure, `/reset` no answer, and every
+    path below `/routes/` is as `/json`.
     """
 
     accepted = 0

@@ -81,6 +81,10 @@ class Told:
     def on_request(self, exchange: Exchange) -> None:
         self.told.append(("asked", exchange.request.method))
 
+    def before_call(self, exchange: Exchange) -> None:
+        """Asked as a breaker is."""
+        self.told.append(("before call", exchange.attempts))
+
     def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
         reason = getattr(attempt.error, "reason", None)
         self.told.append(("attempt", attempt.number, attempt.status, reason))
@@ -143,6 +147,7 @@ async def play(
                 return
 
     hooks = policies(Shared(), looks=looks, answers=answers)
+    hooks.append(Hooks(on_request=told.before_call).at_each_call())
     if not late:
         hooks = [replace(each, late=None) for each in hooks]
     got = []
