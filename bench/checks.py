@@ -7,10 +7,11 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from bench.measure import Unfit
 from bench.scenarios import KEY, KEY_HEADER, Scenario
-from bench.servers import Server
+from bench.servers import Server, answered
 from bench.upstream import BODIES, JSON
 
 RESPONSE_HEADERS = {
@@ -31,6 +32,7 @@ WITHOUT: Mapping[str, str] = {"caddy": "rate limit"}
 
 _SPENT = 20
 _FAILURES = 6
+_TRIED = 2
 _PATIENCE = 5.0  # seconds until failures are noticed
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
@@ -85,12 +87,17 @@ def _check_policies(proxy: Server) -> None:
         raise Unfit(f"policies that do not work: {', '.join(wrong)}")
 
 
-def check_limits(proxy: Server) -> None:
-    """Raise Unfit unless a proxy limits each client, and spares an upstream that fails.
+def check_limits(proxy: Server, upstream: int) -> None:
+    """Raise Unfit unless a proxy limits each client, repeats calls, and spares an upstream that fails.
 
-    It was started with the limit `SOON_REACHED`, and is of no use afterwards.
+    It was started with the limit `SOON_REACHED`, and is of no use afterwards. The upstream listens at
+    the port `upstream`.
     """
-    trials = {"rate limit": _limits, "circuit breaker": _spares_the_upstream}
+    trials = {
+        "rate limit": _limits,
+        "retry": partial(_repeats, upstream),
+        "circuit breaker": _spares_the_upstream,
+    }
     try:
         wrong = [
             what for what, works in trials.items() if what != WITHOUT.get(proxy.name) and not works(proxy)
@@ -105,6 +112,13 @@ def _limits(proxy: Server) -> bool:
     """One client, and not another."""
     statuses = {_ask(proxy, source="127.2.0.1")[0] for _ in range(_SPENT)}
     return statuses == {200, 429} and _ask(proxy, source="127.2.0.2")[0] == 200
+
+
+def _repeats(upstream: int, proxy: Server) -> bool:
+    """What the upstream breaks off is sent once more; by Go's HTTP client, over a kept connection, twice."""
+    before = answered(upstream)
+    status = _ask(proxy, path="/reset", source="127.4.0.1")[0]
+    return status in (502, 503) and answered(upstream) - before - 1 >= _TRIED
 
 
 def _spares_the_upstream(proxy: Server) -> bool:

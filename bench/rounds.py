@@ -161,7 +161,7 @@ class Rounds:
         trial = servers.proxy(name, "policies", self._folder, self._core, port, limit=limit)
         with trial.process:
             trial.wait()
-            checks.check_limits(trial)
+            checks.check_limits(trial, port)
 
     def _drop(self, name: str, error: Exception) -> None:
         if name.startswith(SEAWALL):

@@ -179,6 +179,16 @@ def accepted(port: int) -> int:
         connection.close()
 
 
+def answered(port: int) -> int:
+    """How many requests the upstream has had, this one included."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/status")
+        return int(connection.getresponse().read().split()[9])
+    finally:
+        connection.close()
+
+
 def _status(port: int, path: str) -> int | None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:

@@ -33,8 +33,8 @@ _NOT_FOUND = _answer(b"", "404 Not Found")
 class Upstream(asyncio.Protocol):
     """One connection. Counts connections and requests for `/status`, as nginx's stub_status does.
 
-    `/seen` tells what the proxy said of the client, `/broken` is a failure, and every path below
-    `/routes/` is as `/json`.
+    `/seen` tells what the proxy said of the client, `/broken` is a failure, `/reset` no answer, and every
+    path below `/routes/` is as `/json`.
     """
 
     accepted = 0
@@ -52,6 +52,9 @@ class Upstream(asyncio.Protocol):
         while (length := _request_length(self._received)) is not None:
             request, self._received = self._received[:length], self._received[length:]
             Upstream.answered += 1
+            if b" /reset " in request[: request.index(b"\r\n")]:
+                self._transport.abort()
+                return
             self._transport.write(_answer_to(request))
 
 

@@ -101,6 +101,19 @@ class Attempt(msgspec.Struct):
     """Also set where the body broke off after a good head."""
 
 
+class Retry(msgspec.Struct):
+    """A call that came to nothing, and what was done about it."""
+
+    error_class: str
+    """Of the failure, by the policy's words: `timeout`, `gateway_error`, or an operator's own."""
+    cause: str
+    """The status, or the reason of the failure."""
+    wait: float | None = None
+    """Seconds until the next call; None where there was none."""
+    outcome: str = "abandoned"
+    """Of the next call, or why there was none; `abandoned` where the exchange ended before either."""
+
+
 class Outcome(msgspec.Struct):
     """How an exchange ended. Times are of the monotonic clock."""
 
@@ -167,6 +180,7 @@ class Exchange:
         "carrier",
         "client_ip",
         "deadline",
+        "deadline_header",
         "deadline_refusal",
         "decision_id",
         "identity",
@@ -178,6 +192,7 @@ class Exchange:
         "refusal",
         "request",
         "request_id",
+        "retries",
         "route",
         "send_upstream_host",
         "shadowed",
@@ -217,6 +232,8 @@ class Exchange:
         """Host names the upstream, as its URL does; else it is what the client sent."""
         self.deadline: float | None = None
         self.deadline_refusal: Rejection | None = None
+        self.deadline_header: str | None = None
+        """Tells the upstream at each attempt how much time is left."""
         self.body_limit: int | None = None
         self.body_refusal: Rejection | None = None
         self.refusal: Rejection | None = None
@@ -226,6 +243,8 @@ class Exchange:
         self.carrier: Any = None
         """The wire's side of this exchange; nobody else's business."""
         self.attempts = 0
+        self.retries: list[Retry] | None = None
+        """Calls that came to nothing, and what was done about each; None where there was none."""
         self.upstream_status: int | None = None
         self._notes: dict[ExchangeKey[Any], Any] | None = None
 
@@ -257,6 +276,28 @@ class Exchange:
             if self.carrier is not None:
                 self.carrier.bounded()
 
+    def tell_time_left(self, now: float) -> None:
+        """Write into the request how many milliseconds are left at `now`, where the upstream is to know."""
+        if self.deadline_header is not None and self.deadline is not None:
+            # Rounded down, and never 0, which some take for no limit at all.
+            left = max(1, int((self.deadline - now) * 1000))
+            self.request.headers.set(self.deadline_header, str(left))
+
+    def keep_body(self, limit: int) -> None:
+        """Keep what is sent of the request's body, if all of it has at most `limit` bytes, to send it again.
+
+        It streams all the same. Beyond `limit`, or `--max-buffered`, nothing is kept.
+        """
+        if self.carrier is not None and not isinstance(self.request.content, bytes):
+            self.carrier.keep_body(limit)
+
+    @property
+    def repeatable(self) -> bool:
+        """All of the request is still here, so that it can be sent once more."""
+        if isinstance(self.request.content, bytes):
+            return True
+        return self.carrier is not None and bool(self.carrier.has_all_of_body)
+
     def bound_body(self, limit: int, refusal: Rejection) -> None:
         """End the exchange with `refusal` once the request's body is over `limit` bytes.
 
@@ -280,6 +321,11 @@ class Exchange:
         if self._notes is None:
             self._notes = {}
         self._notes[key] = value
+
+    def forget(self, key: ExchangeKey[T]) -> None:
+        """Keep nothing under `key` any more."""
+        if self._notes is not None:
+            self._notes.pop(key, None)
 
     def recall(self, key: ExchangeKey[T]) -> T | None:
         """What was remembered under `key`, or None."""

@@ -15,6 +15,15 @@ that it wants. Everything that can fail, fails in its constructor; hooks are str
 - `on_finish(exchange, outcome)`: once, after the last byte or the failure. Give back
   permits; it runs even if a neighbour's hook raised.
 
+A policy whose `around` has nothing to do before its first call, and nothing to do after most, may
+have `late`: the statuses of the upstream's answers with which it is concerned. It promises that
+`around` does nothing that could be noticed before it calls `forward` with the exchange that it was
+given; that it gives back what the first call came to, as it is, unless that was a failure of the
+upstream (UpstreamError) or an answer of the upstream's with such a status; and that what a policy
+behind it answers or refuses instead of a call goes through. Where that holds of all that own the
+call on a route, the first call is made without them, and they are entered with what it came to,
+where that concerns one of them (docs/adr/0020-the-first-call-may-be-made-without-around.md).
+
 Laws: after `__init__` a policy changes nothing but its own counters and its store. State
 keyed by client data is bounded. State that must outlive a reload comes from
 `services.shared`.
@@ -30,7 +39,8 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from proxy.clock import Clock
 from proxy.config.schema import PolicyConfig
-from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
+from proxy.errors import UpstreamError
+from proxy.exchange import Attempt, Exchange, ExchangeKey, Forward, Outcome, Response
 from proxy.fetch import Fetch, offline
 from proxy.stores.protocol import Store
 
@@ -224,6 +234,9 @@ class OnFinish(Protocol):
     def on_finish(self, exchange: Exchange, outcome: Outcome) -> None: ...
 
 
+MADE = ExchangeKey[Response | UpstreamError]("the call that was made")
+"""What the first call came to, where `around` is entered only now, until `forward` gives it back."""
+
 Policy = OnRequest | Around | OnAttempt | OnResponse | OnFinish
 
 
@@ -236,11 +249,15 @@ class Hooks:
     on_attempt: Callable[[Exchange, Attempt], None] | None = None
     on_response: Callable[[Exchange, Response], None] | None = None
     on_finish: Callable[[Exchange, Outcome], None] | None = None
+    late: frozenset[int] | None = None
+    """Statuses of the upstream's answers that concern `around`; None: it is always entered first."""
+    before_call: Callable[[Exchange], Any] | None = None
+    """What `around` asks before each call, where that is all that it does before."""
 
     @classmethod
     def of(cls, policy: Policy) -> Hooks:
         """Those that `policy` offers."""
-        return cls(**{hook: getattr(policy, hook, None) for hook in cls.__slots__})
+        return cls(**{hook: getattr(policy, hook, None) for hook in cls.__slots__ if hook != "before_call"})
 
     def at_each_call(self) -> Hooks:
         """The same, with `on_request` asked before each call that an `around` in front of it makes.
@@ -253,12 +270,13 @@ class Hooks:
             return self
 
         async def around(exchange: Exchange, forward: Forward) -> Response:
-            answer = ask(exchange)
+            # Before a call that was made already, it was asked.
+            answer = ask(exchange) if exchange.recall(MADE) is None else None
             if answer is not None and not isinstance(answer, Response):
                 answer = await answer()
             return await forward(exchange) if answer is None else answer
 
-        return replace(self, on_request=None, around=around)
+        return replace(self, on_request=None, around=around, before_call=ask)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,8 @@ import pytest
 
 from proxy.errors import Rejection
 from proxy.exchange import DEFAULT_LIMITS, NO_ROUTE, Exchange, ExchangeKey, Request, Response
+from proxy.testing import Chunks
+from proxy.testing import exchange as an_exchange
 
 
 class FakeStream:
@@ -205,3 +207,62 @@ def test_the_wire_is_told_of_a_new_deadline_and_of_none_that_comes_later():
     asked.bound_time(10.0, Rejection(504, "b.exceeded"))
 
     assert 1 == asked.carrier.told
+
+
+@pytest.mark.parametrize(
+    ("header", "deadline", "now", "told"),
+    [
+        ("X-Left", 10.0, 7.5004, ["2499"]),
+        ("X-Left", 10.0, 11.0, ["1"]),
+        (None, 10.0, 1.0, []),
+        ("X-Left", None, 1.0, []),
+    ],
+)
+def test_the_upstream_is_told_what_is_left_where_it_is_to_know(
+    header: str | None, deadline: float | None, now: float, told: list[str]
+) -> None:
+    asked = an_exchange()
+    asked.deadline_header, asked.deadline = header, deadline
+
+    asked.tell_time_left(now)
+
+    assert told == asked.request.headers.get_all("X-Left")
+
+
+class Wire:
+    """Its side of an exchange."""
+
+    has_all_of_body = True
+    kept = 0
+
+    def keep_body(self, limit: int) -> None:
+        self.kept = limit
+
+
+@pytest.mark.parametrize(
+    ("body", "wire", "kept", "repeatable"),
+    [
+        (b"all of it", None, 0, True),
+        (b"all of it", Wire(), 0, True),
+        (Chunks(b"streams"), None, 0, False),
+        (Chunks(b"streams"), Wire(), 7, True),
+    ],
+)
+def test_a_request_can_be_repeated_while_all_of_it_is_here(
+    body: bytes | Chunks, wire: Wire | None, kept: int, repeatable: bool
+) -> None:
+    asked = an_exchange(body=body)
+    asked.carrier = wire
+
+    asked.keep_body(7)
+
+    assert (kept, repeatable) == (0 if wire is None else wire.kept, asked.repeatable)
+
+
+def test_what_was_remembered_can_be_forgotten() -> None:
+    asked, key = an_exchange(), ExchangeKey[int]("a")
+    asked.forget(key)
+    asked.remember(key, 7)
+    asked.forget(key)
+
+    assert None is asked.recall(key)

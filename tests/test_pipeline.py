@@ -351,3 +351,70 @@ async def test_who_is_cancelled_is_not_answered() -> None:
     with pytest.raises(asyncio.CancelledError):
         await responding
     assert ["r request", "r around"] == said
+
+
+class Late:
+    """A policy that is concerned with 503 alone, and answers instead of it and of failures."""
+
+    late = frozenset((503,))
+
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
+        try:
+            response = await forward(exchange)
+        except UpstreamError:
+            return await forward(exchange)
+        return await forward(exchange) if response.status == 503 else response
+
+
+def test_a_policy_that_acts_before_the_call_makes_all_be_entered_at_the_start() -> None:
+    waits = Hooks(on_request=Recorder("r", []).on_request)
+    asked_before_each = Hooks(on_request=lambda _: None).at_each_call()
+    always = Hooks(around=Hooks.of(Late()).around)
+
+    async def waiting(_: Exchange) -> None:
+        """Takes its time."""
+
+    ways = [
+        route(waits),
+        route(Late()),
+        route(Late(), asked_before_each),
+        route(Late(), always),
+        route(Hooks(on_request=waiting), Late()),
+    ]
+
+    assert [(True, False), (True, True), (True, True), (False, False), (False, False)] == [
+        (each.plain, each.late) for each in ways
+    ]
+    assert [set(), {503}, {503}, set(), set()] == [each.late_statuses for each in ways]
+
+
+@pytest.mark.parametrize(
+    ("made", "status", "calls"),
+    [
+        pytest.param(Response(503), 200, 1, id="a bad answer"),
+        pytest.param(Response(204), 204, 0, id="a good one"),
+        pytest.param(UpstreamError(502, "upstream.reset"), 200, 1, id="a failure"),
+    ],
+)
+async def test_who_is_entered_late_gets_what_was_made_and_calls_from_then_on(
+    made: Response | UpstreamError, status: int, calls: int
+) -> None:
+    asks: list[int] = []
+    upstream = FakeUpstream(200)
+    each_call = Hooks(on_request=lambda asked: asks.append(asked.attempts)).at_each_call()
+    pipeline, asked = route(Late(), each_call, upstream=upstream), exchange()
+    assert pipeline.admit(asked) is None
+    asked.attempts = 1
+
+    response = await pipeline.step_in(asked, made)
+
+    assert (status, calls, [0] + [1] * calls) == (response.status, len(upstream.seen), asks)
+
+
+async def test_who_is_not_late_is_asked_as_ever() -> None:
+    asks: list[int] = []
+    each_call = Hooks(on_request=lambda asked: asks.append(asked.attempts)).at_each_call()
+
+    response = await route(Late(), each_call, upstream=FakeUpstream(503, 200)).respond(exchange())
+
+    assert (200, [0, 1]) == (response.status, asks)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
 
+from proxy.algorithms.backoff import grown
 from proxy.algorithms.rolling_window import RollingWindow
 
 State = Literal["closed", "open", "half-open"]
@@ -39,10 +40,7 @@ class OpenTime:
 
     def nth(self, opening: int) -> float:
         """Of the first opening since it was closed (1), or a later one."""
-        try:
-            return min(self.most, self.base * self.factor ** (opening - 1))
-        except OverflowError:
-            return self.most
+        return grown(self.base, self.factor, self.most, opening)
 
 
 @dataclass(frozen=True, slots=True)

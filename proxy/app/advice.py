@@ -16,6 +16,7 @@ from proxy.app.contradictions import contradictions
 from proxy.app.exposed import exposed_secrets
 from proxy.app.limit_advice import limit_advice
 from proxy.app.never_trips import never_trips
+from proxy.app.retries import retries
 from proxy.config.configuration import Configuration, PolicyInstance
 from proxy.config.nodes import Node
 from proxy.config.typed import located
@@ -42,6 +43,7 @@ def advice(plan: Plan, now: float, *, survives: bool = True) -> tuple[Problem, .
         never_trips(configuration),
         contradictions(configuration, now),
         limit_advice(configuration, survives=survives),
+        retries(configuration),
     ):
         findings += [_Finding(*found) for found in more]
     seen: set[int] = set()

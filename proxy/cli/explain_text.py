@@ -23,6 +23,7 @@ def request_as_text(found: Mapping[str, Any]) -> str:
     lines += ["", *_upstream(found["upstream"]), *_answer(found["answer"])]
     decision = found["decision"]
     if decision is not None:
+        lines += _retries(decision)
         lines += [line for verdict in verdicts(decision) for line in ("", *_verdict(verdict))]
     return _printable(lines)
 
@@ -41,10 +42,19 @@ def decision_as_text(decision: Mapping[str, Any], live: str) -> str:
         f"route {decision['route'] or 'none'}, revision {revision[:12] or 'unknown'}{since}",
         f"answered {decision['status']}{'' if decision.get('complete', True) else ', and broken off'}",
     ]
+    lines += _retries(decision)
     lines += [line for verdict in verdicts(decision) for line in ("", *_verdict(verdict))]
     if decision.get("chain"):
         lines += ["", "policies, in the order in which it met them:", *_chain(decision["chain"])]
     return _printable(lines)
+
+
+def _retries(decision: Mapping[str, Any]) -> Iterator[str]:
+    """Each call that came to nothing, and why there was another or not."""
+    for number, retry in enumerate(decision.get("retries", ()), 1):
+        wait = retry.get("wait")
+        then = "not repeated" if wait is None else f"repeated after {_time(wait)}"
+        yield f"call {number} came to {retry['cause']} ({retry['error_class']}), {then}: {retry['outcome']}"
 
 
 def verdicts(decision: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -166,5 +166,8 @@ class UpstreamEnd(asyncio.Protocol):
 
 async def _after(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
     passed = loop.create_future()
-    loop.call_later(seconds, passed.set_result, None)
-    await passed
+    timer = loop.call_later(seconds, passed.set_result, None)
+    try:
+        await passed
+    finally:
+        timer.cancel()  # the proxy may have given up meanwhile

@@ -82,7 +82,7 @@ class AccessLog:
             path = _text(hidden.path(path_of(request), exchange.route.template))
             client_ip = hidden.client_ip(exchange)
         tail = ""
-        if request.query or exchange.identity is not None or not outcome.complete:
+        if request.query or exchange.identity is not None or exchange.retries or not outcome.complete:
             tail = _circumstances(exchange, outcome, hidden)
         if outcome.reason or exchange.refusal is not None or exchange.shadowed is not None:
             tail += _verdict(exchange, outcome)
@@ -149,6 +149,9 @@ def _circumstances(exchange: Exchange, outcome: Outcome, hidden: Redaction | Non
     if exchange.identity is not None:
         id_ = exchange.identity.id if hidden is None else hidden.identity(exchange)
         parts += f',"identity":{_text(id_)}'
+    if exchange.retries:
+        told = [f"{each.error_class} {each.cause} {each.outcome}" for each in exchange.retries]
+        parts += f',"retries":[{",".join(map(_text, told))}]'
     return parts if outcome.complete else parts + ',"complete":false'
 
 

@@ -68,6 +68,19 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`file:line` of the policy that is in force."""
 
 
+class Repeated(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A call of the upstream that came to nothing, and what was done about it."""
+
+    error_class: str
+    """By the words of the policy `retry`."""
+    cause: str
+    """The status, or the reason of the failure."""
+    wait: float | None = None
+    """Seconds until the next call; absent where there was none."""
+    outcome: str
+    """What became of the next call, or why there was none."""
+
+
 class Decision(Verdict, frozen=True, omit_defaults=True, kw_only=True):
     """What was decided for one exchange: the verdict that the client felt, or else the first in shadow."""
 
@@ -85,6 +98,10 @@ class Decision(Verdict, frozen=True, omit_defaults=True, kw_only=True):
     complete: bool = True
     revision: str = ""
     """Of the policy files that were live for it."""
+    attempts: int = 0
+    """How often the upstream was called."""
+    retries: list[Repeated] = []
+    """Why it was called again, or was not, in order."""
     shadow: list[Verdict] = []
     chain: list[Stage] = []
     """What became of it at each policy of the route; left out where several decisions are listed."""
@@ -136,6 +153,13 @@ class Decisions:
             status=outcome.status,
             complete=outcome.complete,
             revision=exchange.route.revision,
+            attempts=exchange.attempts,
+            retries=[
+                Repeated(
+                    error_class=each.error_class, cause=_cut(each.cause), wait=each.wait, outcome=each.outcome
+                )
+                for each in exchange.retries or ()
+            ],
             shadow=[Verdict(**each) for each in shadow],
             **verdict,
         )

@@ -110,6 +110,7 @@ class Metrics(Collector):
         self._refusals: dict[tuple[str, str, str], int] = {}
         self._exceeded: dict[str, int] = {}
         self._attempts: dict[tuple[str, int | str], int] = {}
+        self._retries: dict[tuple[str, str, str], int] = {}
         self._revision = ""
         self._loaded = True
         self._loaded_at = 0.0
@@ -161,6 +162,10 @@ class Metrics(Collector):
             if isinstance(outcome, int) and not 100 <= outcome <= 599:
                 outcome = "other"
             _count(self._attempts, (upstream, outcome), ("other", "other"))
+
+    def retried(self, route: str, error_class: str, outcome: str) -> None:
+        """A call came to nothing and was repeated, or was not; see the policy `retry`."""
+        _count(self._retries, (route, error_class, outcome), ("other", "other", outcome))
 
     def loaded(self, revision: str, at: float) -> None:
         """The policy files with hash `revision` are live since `at` (seconds since the epoch)."""
@@ -266,8 +271,16 @@ class Metrics(Collector):
         )
         for endpoint, count in self._exceeded.items():
             exceeded.add_metric((endpoint,), count)
+        retries = CounterMetricFamily(
+            self._name("retries"),
+            "Calls that came to nothing, by what became of the next one, or why there was none.",
+            labels=("route", "class", "outcome"),
+        )
+        for retry, count in self._retries.items():
+            retries.add_metric(retry, count)
         yield refusals
         yield attempts
+        yield retries
         yield exceeded
 
     def _own_families(self) -> Iterator[Metric]:

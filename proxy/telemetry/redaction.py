@@ -25,6 +25,12 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+")
+_ASSIGNED = re.compile(
+    r"""([\w.-]{1,64})(?:\\?["'])?\s{0,3}(?:=>|[:=])\s{0,3}(?:\\?["'])?(?:(?:Basic|Bearer)\s{1,3})?""",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(r"""[^\s"'&;,<>\\]{1,512}""")
+_USERINFO = re.compile(r"(?<=://)[^\s/@:]{0,100}:[^\s/@]{1,200}(?=@)")
 _PAIR = re.compile(r"([^&;=]+)=([^&;]*)")
 
 
@@ -45,6 +51,21 @@ def _masked_pair(pair: re.Match[str]) -> str:
     if _is_secret(unquote_plus(name)) or _JWT.search(value):
         return f"{name}={MASK}"
     return pair[0]
+
+
+def masked_text(text: str) -> str:
+    """`text`, such as a stack trace, with `***` for what is assigned to a name that looks secret.
+
+    And for JWTs, and for user and password in URLs. What stands without a name is not known for a secret.
+    """
+    text = _USERINFO.sub(MASK, _JWT.sub(MASK, text))
+    kept, at = [], 0
+    for found in _ASSIGNED.finditer(text):
+        value = _VALUE.match(text, found.end())
+        if value is not None and found.start() >= at and _is_secret(found[1]):
+            kept += [text[at : found.end()], MASK]
+            at = value.end()
+    return "".join((*kept, text[at:]))
 
 
 @lru_cache(maxsize=1024)

@@ -50,19 +50,26 @@ class Attempts(Reply, eq=False):
     _task: asyncio.Task[None] | None = None
     _recovering: bool = False
 
+    if TYPE_CHECKING:  # every one is a Carrier
+
+        def _step_in(self, made: Response | UpstreamError) -> None: ...
+
     # ---- to the upstream
 
     async def call(self) -> Response:
         """One attempt of the upstream; returns at the response's head, raises UpstreamError."""
         self._drop_attempt()
         exchange, body = self.exchange, self.body
-        if body is not None and body.total != body.size and not isinstance(exchange.request.content, bytes):
-            raise UpstreamError(
-                502, "upstream.failed", "The upstream failed.", cause="the body was streamed, and is gone"
-            )
+        if body is not None and not isinstance(exchange.request.content, bytes):
+            if not body.whole:
+                raise UpstreamError(
+                    502, "upstream.failed", "The upstream failed.", cause="the body was streamed, and is gone"
+                )
+            body.rewind()
         exchange.upstream_status = None
         self._attempt_started = self.client.monotonic()
-        self._recovering = False
+        exchange.tell_time_left(self._attempt_started)
+        self._recovering = exchange.attempts > 0  # of repetitions, the policy that makes them counts each
         self._awaited = self.client.loop.create_future()
         self._attempt()
         try:
@@ -178,6 +185,7 @@ class Attempts(Reply, eq=False):
             # It was closed while idle, and that news crossed our request (RFC 9112, section 9.3.1).
             self._recovering = True
             self._connection = None
+            self.exchange.attempts += 1
             self._connect()
             return
         what = (
@@ -192,8 +200,10 @@ class Attempts(Reply, eq=False):
         self._connection = None
         self._attempted(error)
         if self._task is None:
-            self.refuse(error)
-            return
+            if self.head_sent or not self.pipeline.late:
+                self.refuse(error)
+                return
+            self._step_in(error)
         self.phase = DECIDING  # it is the pipeline's turn
         self.limit(NEVER)
         if self._awaited is not None and not self._awaited.done():
@@ -245,12 +255,14 @@ class Attempts(Reply, eq=False):
         """The response's head has arrived."""
         self.exchange.upstream_status = status = head.status
         self._decoder = decoder
-        if self._task is None and not self.pipeline.response_steps and status != 204:
+        # Nobody waits for it, or wants to see it before the client does.
+        straight = self._task is None and status not in self.pipeline.late_statuses
+        if straight and not self.pipeline.response_steps and status != 204:
             self.begin_as_it_is(status, head.line, head.kept, decoder)
             return
         headers = arrived(head.fields.lines, head.kept, head.kept_lower, head.cuts)
         response = Response(status, headers, phrase=head.phrase, from_upstream=True)
-        if self._task is None:
+        if straight:
             self.pipeline.dress(self.exchange, response)
             self.begin(response, decoder)
             return
@@ -261,6 +273,8 @@ class Attempts(Reply, eq=False):
     def _hand_over(self, response: Response) -> None:
         """The pipeline waits for this response's head: it is its turn."""
         self.phase = RECEIVING
+        if self._task is None:
+            self._step_in(response)
         self.limit(NEVER)
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(response)

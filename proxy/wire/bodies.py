@@ -26,6 +26,9 @@ class Body:
     __slots__ = (
         "_buffers",
         "_collecting",
+        "_keep",
+        "_kept",
+        "_kept_size",
         "_limit",
         "_parts",
         "accounted",
@@ -54,6 +57,10 @@ class Body:
         self.error: Exception | None = None
         """Why it broke off."""
         self._limit = 0
+        self._keep = 0
+        """Bytes of what was taken that are kept at most; 0 for none."""
+        self._kept: list[bytes] = []
+        self._kept_size = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take what belongs to the body and return what lies behind it; raises FramingError."""
@@ -100,7 +107,45 @@ class Body:
     def take(self) -> bytes:
         """Everything that waits, to be passed on."""
         parts, self._parts, self.size = self._parts, [], 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._keep and data:
+            self._retain(data)
+        return data
+
+    def keep(self, limit: int) -> None:
+        """Keep what is taken from now on, as long as all of it is at most `limit` bytes."""
+        to_come = self.decoder.left if isinstance(self.decoder, LengthDecoder) else 0
+        self._keep = limit if self.total + to_come <= limit else 0
+
+    @property
+    def whole(self) -> bool:
+        """Nothing of it is gone: what was taken has been kept."""
+        return self.size + self._kept_size == self.total
+
+    def rewind(self) -> None:
+        """What was taken, and is kept, waits to be taken again."""
+        if self._kept_size:
+            self._parts[:0] = self._kept
+            self.size += self._kept_size
+            self._forget_kept()
+
+    def _retain(self, data: bytes) -> None:
+        try:
+            if self._kept_size + len(data) <= self._keep:
+                self._account(len(data))
+                self._kept.append(data)
+                self._kept_size += len(data)
+                return
+        except Rejection:
+            pass  # there is no room for what may never be needed
+        self._keep = 0
+        self._forget_kept()
+
+    def _forget_kept(self) -> None:
+        held = min(self._kept_size, self.accounted)
+        self._buffers.release(held)
+        self.accounted -= held
+        self._kept, self._kept_size = [], 0
 
     def take_framed(self, dropped: frozenset[bytes]) -> bytes:
         """The same, framed as it came; `dropped` are names that no trailer may have."""
@@ -118,6 +163,7 @@ class Body:
             return None
         if self.error is not None:
             raise self.error
+        self._keep = 0  # who has all of it can send all of it again
         self._account(self.size)
         if not self.done:
             self._limit = limit

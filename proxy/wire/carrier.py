@@ -53,7 +53,7 @@ class Carrier(Upgrading, eq=False):
             if data:
                 self.client_data(data)
             return
-        answer = self.pipeline.admit(self.exchange) if self.pipeline.request_steps else None
+        answer = self.pipeline.admit(self.exchange) if self.pipeline.admit_steps else None
         if answer is not None and not isinstance(answer, Response):
             self._task = self.client.loop.create_task(self._respond(answer))
             self.limit(NEVER)
@@ -116,6 +116,16 @@ class Carrier(Upgrading, eq=False):
         self.client.resume_reading()
         self.limit(self.client.settings.body_idle)
 
+    def keep_body(self, limit: int) -> None:
+        """Keep what is sent of the request's body, so that it can be sent again."""
+        if self.body is not None:
+            self.body.keep(limit)
+
+    @property
+    def has_all_of_body(self) -> bool:
+        """Nothing of the request's body is gone."""
+        return self.body is None or self.body.whole
+
     def client_can_take_more(self) -> None:
         """The client's buffer has drained."""
         if self._connection is not None:
@@ -159,10 +169,20 @@ class Carrier(Upgrading, eq=False):
             self.close = True
             self.cut(Rejection(408, "request.timeout", "The request's body came too slowly."))
 
-    async def _respond(self, waiting: Waiting | None = None) -> None:
-        """Run the pipeline of a route on which a policy waits."""
+    def _step_in(self, made: Response | UpstreamError) -> None:
+        """The call has come to what concerns a policy that owns it: from now on a task carries this on."""
+        self._task = self.client.loop.create_task(self._respond(made=made))
+
+    async def _respond(
+        self, waiting: Waiting | None = None, made: Response | UpstreamError | None = None
+    ) -> None:
+        """Run the pipeline of a route on which a policy waits: all of it, the rest behind a hook that has
+        to wait, or what follows from what the first call came to."""
         try:
-            response = await self.pipeline.respond(self.exchange, waiting)
+            if made is None:
+                response = await self.pipeline.respond(self.exchange, waiting)
+            else:
+                response = await self.pipeline.step_in(self.exchange, made)
             if self.phase != OVER:  # else it was ended, and a policy would not have it
                 self._task = None
                 self._send(response)

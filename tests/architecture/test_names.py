@@ -53,7 +53,8 @@ def camel(name: str) -> str:
 
 
 def test_the_hooks_that_are_checked_here_are_those_of_the_contract() -> None:
-    assert list(Hooks.__slots__) == list(HOOKS)
+    settings = {"late", "before_call"}  # what the engine is told beside the hooks
+    assert [name for name in Hooks.__slots__ if name not in settings] == list(HOOKS)
 
 
 def test_no_name_stands_for_two_policies() -> None:

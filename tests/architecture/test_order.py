@@ -45,7 +45,9 @@ def test_the_whole_order() -> None:
         "json_schema",
         "replay_guard",
         "idempotency",
+        "mask_errors",
         "concurrency",
+        "retry",
         "circuit_breaker",
         "timeout",
     ] == [policy.name for policy in PIPELINE_ORDER]

@@ -17,9 +17,16 @@ from bench.servers import Server
 
 
 class Proxy:
-    """Answers in place of a real one: `limit` requests of each client, and an upstream's `failures`."""
+    """Answers in place of a real one: `limit` requests of each client, and an upstream's `failures`.
 
-    def __init__(self, limit: int | None = 2, failures: int | None = 5, *, shared: bool = False) -> None:
+    What the upstream breaks off is `tried` so often.
+    """
+
+    def __init__(
+        self, limit: int | None = 2, failures: int | None = 5, *, shared: bool = False, tried: int = 2
+    ) -> None:
+        self._tried = tried
+        self._calls = 0
         self._limit = limit
         self._failures = failures
         self._shared = shared
@@ -38,7 +45,14 @@ class Proxy:
     ) -> checks.Answer:
         return self._status(path, "all" if self._shared else source, key), HTTPMessage(), b""
 
+    def answered(self, _upstream: int) -> int:
+        self._calls += 1
+        return self._calls
+
     def _status(self, path: str, client: str, key: str | None) -> int:
+        if path == "/reset":
+            self._calls += self._tried
+            return 502
         if key != KEY:
             return 401
         self._asked[client] += 1
@@ -53,7 +67,8 @@ class Proxy:
 def check(name: str, proxy: Proxy, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "_ask", proxy.ask)
     monkeypatch.setattr(checks, "_PATIENCE", 0.01)
-    checks.check_limits(Server(Process(name, ["true"], 0, folder / "log"), 8080))
+    monkeypatch.setattr(checks, "answered", proxy.answered)
+    checks.check_limits(Server(Process(name, ["true"], 0, folder / "log"), 8080), 8081)
 
 
 def test_a_proxy_that_limits_clients_and_spares_the_upstream_is_fit(
@@ -72,6 +87,7 @@ def test_a_proxy_that_limits_clients_and_spares_the_upstream_is_fit(
         (Proxy(failures=None), "circuit breaker"),
         (Proxy(failures=1000), "circuit breaker"),
         (Proxy(failures=0), "rate limit, circuit breaker"),
+        (Proxy(tried=1), "retry"),
     ],
     ids=[
         "no limit",
@@ -81,6 +97,7 @@ def test_a_proxy_that_limits_clients_and_spares_the_upstream_is_fit(
         "no breaker",
         "a breaker that waits too long",
         "a breaker that is always open",
+        "no second call",
     ],
 )
 def test_a_proxy_that_does_not_is_not_measured(

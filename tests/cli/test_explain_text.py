@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.explain_text import decision_as_text, request_as_text, way_out
+from proxy.cli.explain_text import _retries, decision_as_text, request_as_text, way_out
 
 VERDICT = {"reason": "rate_limit.exceeded", "policy": "rate_limit/a", "mode": "enforce"}
 BURST = {"key": "burst", "value": 14, "how": "at_least", "text": "burst ≥ 14"}
@@ -207,3 +207,15 @@ def test_a_refusal_of_nobody_s_policy_has_no_way_out() -> None:
     assert ["refused: route.none", "  by          route", "  said        No route matches."] == text.split(
         "\n"
     )[-3:]
+
+
+def test_each_call_that_came_to_nothing_is_told_of() -> None:
+    retries = [
+        {"error_class": "timeout", "cause": "timeout.response", "wait": 0.5, "outcome": "failed"},
+        {"error_class": "gateway_error", "cause": "503", "outcome": "no_time"},
+    ]
+
+    assert [
+        "call 1 came to timeout.response (timeout), repeated after 0.5 s: failed",
+        "call 2 came to 503 (gateway_error), not repeated: no_time",
+    ] == list(_retries({"retries": retries}))

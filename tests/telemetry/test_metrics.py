@@ -175,6 +175,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_http_requests_in_flight": "gauge",
         "ingestion_refusals": "counter",
         "ingestion_upstream_attempts": "counter",
+        "ingestion_retries": "counter",
         "ingestion_rate_limit_exceeded": "counter",
         "ingestion_config_last_reload_success": "gauge",
         "ingestion_config_last_reload_timestamp_seconds": "gauge",

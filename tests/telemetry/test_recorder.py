@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import Rejection, UpstreamError
-from proxy.exchange import Exchange, Outcome, Request, RouteFacts
+from proxy.exchange import Exchange, Outcome, Request, Retry, RouteFacts
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.recorder import Recorder
@@ -139,3 +139,26 @@ async def test_a_bug_is_logged_once_a_minute_and_goes_no_further(
 
     assert (0, 2) == (told.metrics.in_flight, len(caplog.records))
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_calls_that_were_repeated_are_counted_and_a_decision_tells_of_them(told: Told) -> None:
+    asked = Exchange(Request("GET", "/a", "/a"), client_ip="192.0.2.1", decision_id="d1")
+    asked.route = RouteFacts("shop", "/**")
+    asked.attempts = 2
+    asked.retries = [
+        Retry("timeout", "timeout.response", 0.5, "failed"),
+        Retry("gateway_error", "503", None, "exhausted"),
+    ]
+    asked.refusal = Rejection(503, "some.refusal")
+
+    told.recorder.finished(asked, Outcome(503, 100.25))
+
+    assert [
+        (("shop", "timeout", "failed"), 1.0),
+        (("shop", "gateway_error", "exhausted"), 1.0),
+    ] == told.counted("retries_total")
+    decision = told.decisions.recent(1)[0]
+    assert (2, [("timeout", 0.5, "failed"), ("gateway_error", None, "exhausted")]) == (
+        decision.attempts,
+        [(each.error_class, each.wait, each.outcome) for each in decision.retries],
+    )

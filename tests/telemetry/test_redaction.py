@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.exchange import Exchange, Identity, Request
-from proxy.telemetry.redaction import Redaction, masked_query
+from proxy.telemetry.redaction import Redaction, masked_query, masked_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
 
@@ -110,3 +110,20 @@ def test_what_a_decision_quotes_is_masked() -> None:
         "facts": {"key": "client.ip ***", "by": "***", "n": 7, "path": "***"},
         "retry_after": None,
     } == hidden.told(verdict, asked())
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("password=hunter2 user=ann", "password=*** user=ann"),
+        ('{"api_key": "abc", "id": 7}', '{"api_key": "***", "id": 7}'),
+        ("'SECRET_KEY' => 'abc'", "'SECRET_KEY' => '***'"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
+        ("at postgres://ann:hunter2@db/app", "at postgres://***@db/app"),
+        ("token eyJhbGciOi.eyJzdWIiOi.c2ln here", "token ***.c2ln here"),
+        ("KeyError: 'name'", "KeyError: 'name'"),
+        ("nothing to see", "nothing to see"),
+    ],
+)
+def test_what_is_assigned_in_a_text_goes_by_its_name(text: str, masked: str) -> None:
+    assert masked == masked_text(text)

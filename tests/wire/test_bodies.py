@@ -151,3 +151,60 @@ async def test_nobody_is_disturbed_who_stopped_collecting() -> None:
     body.feed(b"abcdef")
 
     assert (b"abcdef", True, False, 0) == (body.take(), body.done, body.collecting, buffers.held)
+
+
+def kept(limit: int, *pieces: bytes, buffers: Buffers | None = None) -> tuple[Body, Buffers]:
+    """A body of eight bytes that keeps what is taken, each piece as it comes."""
+    buffers = buffers or Buffers(100)
+    body = Body(LengthDecoder(8), buffers)
+    body.keep(limit)
+    for piece in pieces:
+        body.feed(piece)
+        body.take()
+    return body, buffers
+
+
+def test_what_was_taken_can_be_taken_again() -> None:
+    body, buffers = kept(8, b"abc", b"de")
+    held, whole = buffers.held, body.whole
+    body.feed(b"fgh")
+    body.rewind()
+
+    assert (5, True, b"abcdefgh", 8) == (held, whole, body.take(), buffers.held)
+    body.release()
+    assert 0 == buffers.held
+
+
+def test_over_the_limit_nothing_is_kept_and_it_goes_on() -> None:
+    body, buffers = kept(7, b"abc", b"de")
+    body.feed(b"fgh")
+
+    assert (False, 0, b"fgh") == (body.whole, buffers.held, body.take())
+
+
+def test_a_body_that_does_not_say_its_length_is_let_go_once_it_is_over_the_limit() -> None:
+    buffers = Buffers(100)
+    body = Body(ChunkedDecoder(), buffers)
+    body.keep(4)
+    body.feed(b"3\r\nabc\r\n")
+    body.take()
+    before = body.whole, buffers.held
+    body.feed(b"2\r\nde\r\n")
+    body.take()
+
+    assert ((True, 3), (False, 0)) == (before, (body.whole, buffers.held))
+
+
+def test_where_too_many_bodies_are_held_nothing_is_kept() -> None:
+    body, buffers = kept(8, b"abc", b"de", buffers=Buffers(4))
+
+    assert (False, 0) == (body.whole, buffers.held)
+
+
+async def test_a_body_that_was_collected_need_not_be_kept() -> None:
+    buffers = Buffers(100)
+    body = Body(LengthDecoder(3), buffers)
+    body.keep(8)
+    body.feed(b"abc")
+
+    assert (b"abc", 3) == (await body.collect(10), buffers.held)

@@ -12,7 +12,8 @@ deadline: {total: 30s, propagate: X-Request-Timeout}
 the client will still be waiting, in whole milliseconds, so that it can give up work that
 nobody waits for. The unit is that of Envoy's `x-envoy-expected-rq-timeout-ms`; fractions
 are rounded down, so that the upstream never believes in more time than there is. What a
-client sends under that name is dropped.
+client sends under that name is dropped. Behind a policy that waits or repeats, such as
+`retry`, it is told anew with each attempt.
 
 **Being told by a proxy before us.** With `accept_from_clients`, a shorter time in that
 header holds instead of `total`, if the peer is one of `clients.trusted_proxies`. Anything
@@ -103,8 +104,8 @@ class Deadline:
                 refusal = Rejection(*EXCEEDED, facts={"total": asked}, policy=self._name)
         deadline = exchange.started + total
         exchange.bound_time(deadline, refusal)
-        left = int((deadline - self._monotonic()) * 1000)
-        exchange.request.headers.set(self._header, str(max(left, 1)))
+        exchange.deadline_header = self._header
+        exchange.tell_time_left(self._monotonic())
 
 
 def _seconds(milliseconds: str | None) -> float | None:

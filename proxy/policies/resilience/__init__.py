@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
 from proxy.policies.resilience.concurrency import Concurrency, ConcurrencyConfig
+from proxy.policies.resilience.mask_errors import MaskErrors, MaskErrorsConfig
+from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
 from proxy.policy import AnyPolicyType, PolicyType
 
 RESILIENCE: tuple[AnyPolicyType, ...] = (
+    PolicyType("mask_errors", MaskErrorsConfig, MaskErrors),
     PolicyType(
         "concurrency",
         ConcurrencyConfig,
@@ -15,6 +18,13 @@ RESILIENCE: tuple[AnyPolicyType, ...] = (
         scalar="max",
         one=("max", "adaptive", "queue"),
         each_call=True,
+    ),
+    PolicyType(
+        "retry",
+        RetryConfig,
+        Retry,
+        no_shadow="a call is repeated or not, and refused is nothing",
+        one=("budget",),
     ),
     PolicyType(
         "circuit_breaker",

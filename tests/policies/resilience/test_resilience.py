@@ -9,8 +9,15 @@ from click.testing import CliRunner
 from proxy.cli import main
 
 
-def test_how_the_upstream_is_called_enforced_and_in_shadow() -> None:
+def test_what_becomes_of_failures_enforced_and_in_shadow() -> None:
     played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("resilience.yaml"))])
+
+    assert 0 == played.exit_code, played.output
+    assert ", 0 failed" in played.output
+
+
+def test_how_many_are_let_in_enforced_and_in_shadow() -> None:
+    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("concurrency.yaml"))])
 
     assert 0 == played.exit_code, played.output
     assert ", 0 failed" in played.output
