@@ -56,15 +56,14 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     signals = _hear_signals()
     inputs = Inputs(settings.policies)
-    clock = SystemClock()
     try:
-        store = await open_store(settings.store, clock, settings.store_timeout, log_store)
+        store = await open_store(settings.store, SystemClock(), settings.store_timeout, log_store)
     except ValueError as error:
         print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
         return USAGE
     try:
         with inputs.reading():
-            proxy = Proxy(settings, read_policies(settings), clock, store=store)
+            proxy = Proxy(settings, read_policies(settings), store=store)
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201  # for the operator, as `seawall check` says it
         await close_store(store)

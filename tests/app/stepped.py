@@ -18,9 +18,9 @@ STEP = 11.0
 class SteppedProxy(Proxy):
     """Production's own, but for its clock."""
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, **named: Any) -> None:
         self.stepped = SteppedClock()
-        super().__init__(*arguments, self.stepped)
+        super().__init__(*arguments, self.stepped, **named)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._step)
 
     def _step(self) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from proxy.config.loader import load
 from proxy.policies import PIPELINE_ORDER
+from proxy.policies.limiter import Reasons
 from proxy.rehearsal import START, Answer, Rehearsal, Rehearsed, Request
 from proxy.telemetry.decisions import Edit
 
@@ -165,6 +166,19 @@ CASES = [
             "on_missing_key",
         ),
         id="a request that does not say whose it is",
+    ),
+    pytest.param(
+        Refused(
+            "quota",
+            {"limit": "7/day", "burst": 3, "key": ["client.ip"], "reset": "rolling"},
+            [Request()] * 4,
+            "burst",
+        ),
+        id="a rolling quota that is used up",
+    ),
+    pytest.param(
+        Refused("quota", {"limit": "3/day", "key": ["client.ip"], "cost": 2}, [Request()] * 2, "limit"),
+        id="a quota of this day that is used up",
     ),
 ]
 
@@ -357,6 +371,7 @@ def test_every_policy_that_names_edits_is_tried_here() -> None:
         kind.name
         for kind in PIPELINE_ORDER
         if re.search(r"\bChange\(", inspect.getsource(sys.modules[kind.config.__module__]))
+        or isinstance(sys.modules[kind.config.__module__].REASONS, Reasons)  # by the code that limits share
     }
 
     assert naming == {case.values[0].kind for case in CASES}  # type: ignore[union-attr]
