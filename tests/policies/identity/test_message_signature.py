@@ -29,6 +29,7 @@ from tests.policies.identity.message_signature.forging import (
     BODY,
     EXPIRED,
     GOOD,
+    HEAD,
     INVALID,
     MISSING,
     PASSED,
@@ -166,6 +167,21 @@ async def test_every_digest_that_is_covered_must_be_right() -> None:
 
     assert INVALID == await outcome(a_policy(digest="if_covered"), forged)
     assert "the body is not what Content-Digest says" == cause(forged)
+
+
+@pytest.mark.parametrize("digest", ["required", "if_covered"])
+async def test_a_part_of_the_digest_vouches_for_no_body_and_must_be_right(digest: str) -> None:
+    covered = f'{HEAD} "content-digest";key="sha-256"'
+    made = signed(body=BODY)
+    value = field(made, "Content-Digest").removeprefix("sha-256=")
+    base = "\n".join([
+        '"@method": POST', '"@authority": example.com', '"@path": /foo', '"@query": ?param=Value&Pet=dog',
+        f'"content-digest";key="sha-256": {value}', f'"@signature-params": ({covered}){GOOD}',
+    ])  # fmt: skip
+    for body, expected in ((BODY, PASSED if digest == "if_covered" else INVALID), (b"other", INVALID)):
+        forged = resigned(covered, GOOD, base=base)(signed(body=BODY))
+        forged.body = body
+        assert expected == await outcome(a_policy(digest=digest), sent(forged))
 
 
 async def test_no_body_is_read_before_the_signature_is_verified() -> None:

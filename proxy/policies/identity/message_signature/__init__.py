@@ -51,8 +51,9 @@ signature, one that has expired, and any other; what was wrong is in the log and
 **Hardened against.** Signatures that cover too little; an algorithm of the sender's choice; fields
 that can be read in two ways (structured fields are read strictly, keys and components that stand
 twice are refused, and so are hosts that do, and targets that are no path); values that pose as
-other components; digests that nobody signed; guessing by time; headers of any length (8 KiB are
-looked at); bodies that are read before their signature is verified; large bodies that hold up others.
+other components; digests that nobody signed; signed headers that `Connection` takes out on the
+way; guessing by time; headers of any length (8 KiB are looked at); bodies that are read before
+their signature is verified; large bodies that hold up others.
 """
 
 from __future__ import annotations
@@ -254,12 +255,12 @@ class MessageSignature:
             raise Rejection(*EXPIRED, headers=self.challenge, facts=facts)
 
     async def _verify_body(self, exchange: Exchange, asked: Message, covered: Sequence[Component]) -> None:
-        vouched = any(each.name == _DIGEST and set(each.parameters) <= {"sf", "bs"} for each in covered)
-        if vouched:
+        if any(each.name == _DIGEST for each in covered):
             digests = stated(asked.fields[_DIGEST])
             if not await agrees(await exchange.body(), digests, self._clock):
                 raise NotAsAgreed("the body is not what Content-Digest says")
-        elif self._config.digest == "required" and await _has_body(exchange):
+        left_out = self._config.digest == "required" and uncovered([_DIGEST], covered, asked)
+        if left_out and await _has_body(exchange):
             raise NotAsAgreed("there is a body, and content-digest is not covered")
 
 

@@ -73,6 +73,12 @@ class Message:
         return "?" + self.target.partition("?")[2]
 
     @property
+    def hop_by_hop(self) -> frozenset[str]:
+        """Fields that never get to the application, since `Connection` names them."""
+        named = ",".join(self.fields.get("connection", ())).lower().split(",")
+        return frozenset(each.strip(" \t") for each in named)
+
+    @property
     def has_query(self) -> bool:
         return "?" in self.target
 
@@ -140,6 +146,8 @@ def uncovered(required: Sequence[str], covered: Sequence[Component], asked: Mess
 def _value(asked: Message, component: Component) -> str:
     if component.name.startswith("@"):
         return _derived(asked, component)
+    if component.name in asked.hop_by_hop:
+        raise NotAsAgreed(f"Connection takes {component.name}, which is covered, out of the request")
     if set(component.parameters) - _OF_FIELDS:
         raise NotAsAgreed(f"a parameter of {component.name} is of no use here")
     values = asked.fields.get(component.name)
