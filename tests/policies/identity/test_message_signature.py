@@ -14,7 +14,6 @@ from proxy.shadow import in_shadow
 from proxy.testing import Chunks, FakeUpstream, route
 from tests.policies.identity.message_signature import rfc9421 as rfc
 from tests.policies.identity.message_signature.asking import (
-    KEYS,
     NOW,
     a_config,
     a_policy,
@@ -260,27 +259,6 @@ def test_a_secret_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
     policy = "message_signature: {keys: {a: {algorithm: hmac-sha256, secret: {file: s}}}}"
 
     assert ["message_signature.keys.a.secret"] == problems(policy, tmp_path)
-
-
-# ---- rehearsals
-
-
-async def test_a_rehearsal_signs_with_a_private_key_of_the_test() -> None:
-    only = {"keys": {"test-key-ed25519": KEYS["test-key-ed25519"]}}
-
-    assert PASSED == await outcome(a_policy(**only), sent(signed(body=BODY, **only)))
-
-
-def test_without_a_private_key_it_says_what_is_missing() -> None:
-    with pytest.raises(
-        ValueError, match=r"expected one in PEM under test_secrets\.credentials for one of test"
-    ):
-        signed(keys={"test-key-ecc-p256": KEYS["test-key-ecc-p256"]})
-
-
-def test_a_request_that_lacks_what_is_covered_cannot_be_signed() -> None:
-    with pytest.raises(ValueError, match="the request has no x-tenant, which is covered; expected it"):
-        signed(components=["@method", "x-tenant"])
 
 
 def test_it_says_in_words_for_how_long_a_signature_is_good() -> None:
