@@ -22,9 +22,10 @@ may stand in the file or be `{file: acme.pem}`, `ed25519`, `ecdsa-p256-sha256`, 
 **What has to be signed.** `components` must all be covered: names of headers, and of what is
 derived from the request (`@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`,
 `@query`). Where `@target-uri` is covered, so are those that it is made of; `@query` has to be
-covered only where there is one. More may be covered, `@query-param` and fields with `bs`, `key` or,
-where the type of the field is known here, `sf` among it. `req`, `tr` and `@status` belong to
-responses and trailers and are refused.
+covered only where there is one, and an empty one (`/a?`) only by `@target-uri` or `@request-target`,
+since `@query` reads the same without the question mark. More may be covered, `@query-param` and
+fields with `bs`, `key` or, where the type of the field is known here, `sf` among it. `req`, `tr` and
+`@status` belong to responses and trailers and are refused.
 
 **The body** is vouched for by `Content-Digest` (RFC 9530, `sha-256` or `sha-512`), which must be
 covered where there is a body, and must be right wherever it is covered: every digest in it
@@ -32,8 +33,8 @@ that is known here. With `digest: if_covered` a signature may leave the body out
 
 **Time.** `created` must be there, and at most `max_age` ago; `expires`, where it is there, in the
 future. Clocks may differ by `leeway`. Within `max_age` a signature can be sent again: put
-`replay_guard: {key: [signature], ttl: 10m}` behind, with a `ttl` longer than `max_age` and `leeway`
-together; its `signature` is made from what was signed, `nonce` included, which can be `required`.
+`replay_guard: {key: [signature], ttl: 10m}` behind, with a `ttl` longer than `max_age` and twice
+`leeway` together; its `signature` is made from what was signed, `nonce` included, which can be `required`.
 
 **Several signatures.** Each has a label. One that is right is enough; `label` or `tag` say which
 are looked at. At most four are tried.

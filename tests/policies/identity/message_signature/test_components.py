@@ -51,6 +51,15 @@ async def test_a_query_that_is_not_there_need_not_be_covered_and_cannot_be_added
     assert INVALID == await outcome(a_policy(), sent(made))
 
 
+async def test_an_empty_query_is_not_signed_by_a_signature_of_none() -> None:
+    made = signed(target="/foo")
+    made.target = "/foo?"
+    whole = signed(target="/foo?", components=["@method", "@target-uri"], public_url="https://example.com")
+
+    assert INVALID == await outcome(a_policy(), sent(made))
+    assert PASSED == await outcome(a_policy(), sent(whole))
+
+
 async def test_behind_a_proxy_the_url_is_the_one_that_clients_use() -> None:
     url = {"public_url": "https://api.example.com/v1", "components": ["@method", "@target-uri"]}
     made = signed(fields=[("Host", "internal:8080")], **url)
