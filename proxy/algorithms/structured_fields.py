@@ -120,6 +120,8 @@ def spelled_dictionary(members: Mapping[str, Member]) -> str:
 
 
 def _spelled_parameters(parameters: Parameters) -> str:
+    if not parameters:
+        return ""
     return "".join(
         f";{key}" if value is True else f";{key}={_spelled_bare(value)}" for key, value in parameters.items()
     )
@@ -194,6 +196,8 @@ class _Reader:
         return Item(self.bare(), self.parameters())
 
     def parameters(self) -> Parameters:
+        if not self.text.startswith(";", self.at):
+            return {}
         found: dict[str, Bare] = {}
         while self.skip(";"):
             self.take(_SPACES, "")
@@ -206,7 +210,8 @@ class _Reader:
     def bare(self) -> Bare:
         first = self.text[self.at : self.at + 1]
         if first == '"':
-            return re.sub(r"\\(.)", r"\1", self.take(_STRING, "a string", 1))
+            text = self.take(_STRING, "a string", 1)
+            return re.sub(r"\\(.)", r"\1", text) if "\\" in text else text
         if first == ":":
             return self.bytes()
         if first == "?":

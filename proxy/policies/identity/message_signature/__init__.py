@@ -22,9 +22,10 @@ may stand in the file or be `{file: acme.pem}`, `ed25519`, `ecdsa-p256-sha256`, 
 **What has to be signed.** `components` must all be covered: names of headers, and of what is
 derived from the request (`@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`,
 `@query`). Where `@target-uri` is covered, so are those that it is made of; `@query` has to be
-covered only where there is one. More may be covered, `@query-param` and fields with `bs`, `key` or,
-where the type of the field is known here, `sf` among it. `req`, `tr` and `@status` belong to
-responses and trailers and are refused.
+covered only where there is one, and an empty one (`/a?`) only by `@target-uri` or `@request-target`,
+since `@query` reads the same without the question mark. More may be covered, `@query-param` and
+fields with `bs`, `key` or, where the type of the field is known here, `sf` among it. `req`, `tr` and
+`@status` belong to responses and trailers and are refused.
 
 **The body** is vouched for by `Content-Digest` (RFC 9530, `sha-256` or `sha-512`), which must be
 covered where there is a body, and must be right wherever it is covered: every digest in it
@@ -32,8 +33,8 @@ that is known here. With `digest: if_covered` a signature may leave the body out
 
 **Time.** `created` must be there, and at most `max_age` ago; `expires`, where it is there, in the
 future. Clocks may differ by `leeway`. Within `max_age` a signature can be sent again: put
-`replay_guard: {key: [signature], ttl: 10m}` behind, with a `ttl` longer than `max_age` and `leeway`
-together; its `signature` is made from what was signed, `nonce` included, which can be `required`.
+`replay_guard: {key: [signature], ttl: 10m}` behind, with a `ttl` longer than `max_age` and twice
+`leeway` together; its `signature` is made from what was signed, `nonce` included, which can be `required`.
 
 **Several signatures.** Each has a label. One that is right is enough; `label` or `tag` say which
 are looked at. At most four are tried.
@@ -51,8 +52,9 @@ signature, one that has expired, and any other; what was wrong is in the log and
 **Hardened against.** Signatures that cover too little; an algorithm of the sender's choice; fields
 that can be read in two ways (structured fields are read strictly, keys and components that stand
 twice are refused, and so are hosts that do, and targets that are no path); values that pose as
-other components; digests that nobody signed; guessing by time; headers of any length (8 KiB are
-looked at); bodies that are read before their signature is verified; large bodies that hold up others.
+other components; digests that nobody signed; signed headers that `Connection` takes out on the
+way; guessing by time; headers of any length (8 KiB are looked at); bodies that are read before
+their signature is verified; large bodies that hold up others.
 """
 
 from __future__ import annotations
@@ -251,12 +253,12 @@ class MessageSignature:
             raise Rejection(*EXPIRED, headers=self.challenge, facts=facts)
 
     async def _verify_body(self, exchange: Exchange, asked: Message, covered: Sequence[Component]) -> None:
-        vouched = any(each.name == _DIGEST and set(each.parameters) <= {"sf", "bs"} for each in covered)
-        if vouched:
+        if any(each.name == _DIGEST for each in covered):
             digests = stated(asked.fields[_DIGEST])
             if not await agrees(await exchange.body(), digests, self._clock):
                 raise NotAsAgreed("the body is not what Content-Digest says")
-        elif self._config.digest == "required" and await _has_body(exchange):
+        left_out = self._config.digest == "required" and uncovered([_DIGEST], covered, asked)
+        if left_out and await _has_body(exchange):
             raise NotAsAgreed("there is a body, and content-digest is not covered")
 
 

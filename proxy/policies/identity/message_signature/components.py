@@ -73,6 +73,12 @@ class Message:
         return "?" + self.target.partition("?")[2]
 
     @property
+    def hop_by_hop(self) -> frozenset[str]:
+        """Fields that never get to the application, since `Connection` names them."""
+        named = ",".join(self.fields.get("connection", ())).lower().split(",")
+        return frozenset(each.strip(" \t") for each in named)
+
+    @property
     def has_query(self) -> bool:
         return "?" in self.target
 
@@ -126,20 +132,27 @@ def signature_base(asked: Message, covered: Sequence[Component], signed: InnerLi
 
 
 def uncovered(required: Sequence[str], covered: Sequence[Component], asked: Message) -> Sequence[str]:
-    """Those that have to be covered, and are not. A query only where there is one."""
-    plain = {each.name for each in covered if not each.parameters or set(each.parameters) <= {"sf", "bs"}}
-    return [
-        name
-        for name in required
-        if name not in plain
-        and not plain.intersection(IMPLIED.get(name, ()))
-        and (name != "@query" or asked.has_query)
-    ]
+    """Those that have to be covered, and are not."""
+    plain = frozenset(each.name for each in covered if set(each.parameters) <= {"sf", "bs"})
+    return [name for name in required if not _is_covered(name, plain, asked)]
+
+
+def _is_covered(name: str, plain: frozenset[str], asked: Message) -> bool:
+    if plain.intersection(IMPLIED.get(name, ())):
+        return True
+    if name == "@query":
+        if not asked.has_query:
+            return True
+        if asked.query == "?":  # an empty one is signed as none is: who sees `/a?` cannot know
+            return False
+    return name in plain
 
 
 def _value(asked: Message, component: Component) -> str:
     if component.name.startswith("@"):
         return _derived(asked, component)
+    if component.name in asked.hop_by_hop:
+        raise NotAsAgreed(f"Connection takes {component.name}, which is covered, out of the request")
     if set(component.parameters) - _OF_FIELDS:
         raise NotAsAgreed(f"a parameter of {component.name} is of no use here")
     values = asked.fields.get(component.name)

@@ -123,6 +123,7 @@ FORGERIES = {
     "no digest": put("Content-Digest", None),
     "a second digest": added("Content-Digest", "sha-512=:AA==:"),
     "a digest by an algorithm that is broken": put("Content-Digest", "md5=:AAAAAAAAAAAAAAAAAAAAAA==:"),
+    "a signed header that is taken out on the way": added("Connection", "close, Content-Digest"),
     "no signature": put("Signature", None),
     "an empty signature": put("Signature", "sig1=::"),
     "a signature with another label": replaced("Signature", "sig1", "sig2"),

@@ -7,6 +7,13 @@ from base64 import b64encode
 
 import pytest
 
+from proxy.algorithms.structured_fields import InnerList, Item, item
+from proxy.policies.identity.message_signature.components import (
+    NotAsAgreed,
+    components_of,
+    message,
+    signature_base,
+)
 from tests.policies.identity.message_signature.asking import SECRET, a_policy, cause, outcome, sent, signed
 from tests.policies.identity.message_signature.forging import GOOD, HEAD, INVALID, PASSED, changed
 
@@ -42,6 +49,15 @@ async def test_a_query_that_is_not_there_need_not_be_covered_and_cannot_be_added
     made = signed(target="/foo", **three)
     made.target = "/foo?admin=1"
     assert INVALID == await outcome(a_policy(), sent(made))
+
+
+async def test_an_empty_query_is_not_signed_by_a_signature_of_none() -> None:
+    made = signed(target="/foo")
+    made.target = "/foo?"
+    whole = signed(target="/foo?", components=["@method", "@target-uri"], public_url="https://example.com")
+
+    assert INVALID == await outcome(a_policy(), sent(made))
+    assert PASSED == await outcome(a_policy(), sent(whole))
 
 
 async def test_behind_a_proxy_the_url_is_the_one_that_clients_use() -> None:
@@ -94,3 +110,36 @@ async def test_components_that_cannot_be_read_in_one_way_are_refused(component: 
     changed(made, "Signature-Input", f"sig1=({HEAD} {component}){GOOD}")
 
     assert INVALID == await outcome(a_policy(), sent(made))
+
+
+@pytest.mark.parametrize(
+    ("component", "values", "line"),
+    [
+        ('"accept-ch";sf', ["a,  b;x"], '"accept-ch";sf: a, b;x'),
+        ('"idempotency-key";sf', [' "k" '], '"idempotency-key";sf: "k"'),
+        ('"@scheme"', [], '"@scheme": https'),
+        ('"@request-target"', [], '"@request-target": /foo?param=Value&Pet=dog'),
+    ],
+)
+def test_a_line_of_what_is_signed(component: str, values: list[str], line: str) -> None:
+    fields = [("Host", "example.com"), *((component.split('"')[1], value) for value in values)]
+    asked = message("GET", "/foo?param=Value&Pet=dog", fields, secure=True, public_url=None)
+    signed_ = InnerList((item(component),), {"created": 1})
+
+    assert (
+        f'{line}\n"@signature-params": ({component});created=1'
+        == signature_base(asked, components_of(signed_), signed_).decode()
+    )
+
+
+def test_more_components_than_anybody_needs_are_refused() -> None:
+    with pytest.raises(NotAsAgreed, match="more than 64"):
+        components_of(InnerList(tuple(Item(f"a{n}", {}) for n in range(65)), {}))
+
+
+def test_a_value_with_a_line_end_cannot_pose_as_another_component() -> None:
+    asked = message("GET", "/", [("Host", "a"), ("X-A", 'x\n"@method": POST')], secure=True, public_url=None)
+    signed_ = InnerList((Item("x-a", {}),), {})
+
+    with pytest.raises(NotAsAgreed, match="line end"):
+        signature_base(asked, components_of(signed_), signed_)

@@ -62,7 +62,8 @@ PARTS = st.sampled_from(["method", "target", "host", "body", "digest"])
 @given(REQUESTS, REQUESTS, PARTS)
 async def test_no_mutation_of_what_is_covered_is_accepted(one: Any, other: Any, part: str) -> None:
     made, strange = signed(*one[:2], one[2], one[3]), signed(*other[:2], other[2], other[3])
-    before = (made.method, made.target, made.headers[0][1], made.body)
+    # RFC 9421, section 2.2.7: an empty query is signed as none is, so it counts as signed for none.
+    before = (made.method, made.target.removesuffix("?"), made.headers[0][1], made.body)
     if part == "digest":
         digest = [each for each in strange.headers if each[0] == "Content-Digest"]
         changed(made, "Content-Digest", digest[0][1] if digest else None)
@@ -71,7 +72,8 @@ async def test_no_mutation_of_what_is_covered_is_accepted(one: Any, other: Any, 
     else:
         setattr(made, part, getattr(strange, part))
     same = before == (made.method, made.target, made.headers[0][1], made.body)
-    expected = PASSED if same and (part != "digest" or not one[3] or one[3] == other[3]) else INVALID
+    same &= part != "digest" or not one[3] or one[3] == other[3]
+    expected = PASSED if same else INVALID
 
     assert expected == await outcome(a_policy(), sent(made))
 
