@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -172,7 +172,9 @@ class Exchange:
         "params",
         "peer_ip",
         "peer_trusted",
+        "recall",
         "refusal",
+        "remember",
         "request",
         "request_id",
         "route",
@@ -224,7 +226,9 @@ class Exchange:
         """The wire's side of this exchange; nobody else's business."""
         self.attempts = 0
         self.upstream_status: int | None = None
-        self._notes: dict[ExchangeKey[Any], Any] | None = None
+        self._notes: dict[ExchangeKey[Any], Any] = {}
+        # The dict's own methods, in C: policies call them several times for each request.
+        self.remember, self.recall = self._notes.__setitem__, self._notes.get  # type: ignore[method-assign,assignment]
 
     async def body(self) -> bytes:
         """The request's body, read once and kept, so that it can be sent (again).
@@ -272,15 +276,13 @@ class Exchange:
             self.shadowed = []
         self.shadowed.append(rejection.with_traceback(None))  # it would lead back here
 
-    def remember(self, key: ExchangeKey[T], value: T) -> None:
-        """Keep `value` for the policy that owns `key`."""
-        if self._notes is None:
-            self._notes = {}
-        self._notes[key] = value
+    if TYPE_CHECKING:
 
-    def recall(self, key: ExchangeKey[T]) -> T | None:
-        """What was remembered under `key`, or None."""
-        return None if self._notes is None else self._notes.get(key)
+        def remember(self, key: ExchangeKey[T], value: T) -> None:
+            """Keep `value` for the policy that owns `key`."""
+
+        def recall(self, key: ExchangeKey[T]) -> T | None:
+            """What was remembered under `key`, or None."""
 
 
 DEFAULT_LIMITS = AttemptLimits()

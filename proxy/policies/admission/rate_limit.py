@@ -167,23 +167,21 @@ class RateLimit:
         if not isinstance(store, AtHand):
             raise ValueError("needs a store in this process, which cannot fail")  # noqa: TRY004  # for operators
         self._limit = limit = _Limit(config, services, store)
-        self._key = limit.key
+        self._read = limit.read
         self._take = store.take_now
         self._buckets = limit.buckets
         self._cost = config.cost
         self._taken = limit.taken
+        self.on_response = limit.tell
 
     def on_request(self, exchange: Exchange) -> None:
-        key = self._key(exchange)
+        key = self._read(exchange, b"") or self._limit.without(exchange)
         if key is None:
             return
         taken = self._take(self._buckets, key, self._cost)
         exchange.remember(self._taken, taken)
         if not taken[0]:
             raise self._limit.refusal(exchange, taken[1], only=True)
-
-    def on_response(self, exchange: Exchange, response: Response) -> None:
-        self._limit.tell(exchange, response)
 
 
 class _Limit:
@@ -204,7 +202,7 @@ class _Limit:
         self._limit = config.limit
         self._facts = config.key
         self._prefix = services.ipv6_prefix
-        self._read = reader(config.key, services.ipv6_prefix)
+        self.read = reader(config.key, services.ipv6_prefix)
         self._address = reader((_CLIENT,), services.ipv6_prefix)
         self._on_missing = config.on_missing_key or "refuse"
         self._tells = config.headers != "none"
@@ -212,7 +210,7 @@ class _Limit:
 
     def key(self, exchange: Exchange) -> str | None:
         """Whose bucket it is; None for a request that passes without one."""
-        return self._read(exchange, b"") or self._without(exchange)
+        return self.read(exchange, b"") or self.without(exchange)
 
     def refusal(self, exchange: Exchange, used: int, *, only: bool) -> Rejection:
         """What is raised where so much is used; `only`: no other limit refuses as well."""
@@ -245,7 +243,7 @@ class _Limit:
         quota = self.buckets.quota
         self._fields.write(response, (quota.remaining(used), used if passed else quota.wait(used, self.cost)))
 
-    def _without(self, exchange: Exchange) -> str | None:
+    def without(self, exchange: Exchange) -> str | None:
         """The key of a request that lacks a part of it."""
         if self._on_missing == "allow":
             return None

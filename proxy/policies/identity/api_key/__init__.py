@@ -57,7 +57,8 @@ from proxy.algorithms.timestamps import write_timestamp
 from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Rejection
-from proxy.exchange import Exchange, Identity, Request
+from proxy.exchange import Exchange, Identity
+from proxy.headers import Headers
 from proxy.policies.identity.api_key.keys import (
     Key,
     KeyFormat,
@@ -156,19 +157,16 @@ class ApiKey:
         names = _spellings(self._header)
         self._dropped = names if config.hide_credentials else names - {self._header.lower().encode()}
         self._hides = config.hide_credentials
+        self._who_asks = self._in_header
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
         self._challenge = [("WWW-Authenticate", f"ApiKey {place}")]
 
     def on_request(self, exchange: Exchange) -> None:
         request = exchange.request
-        shown = (
-            self._in_header(request) if self._query is None else self._in_query(request.query, self._query)
-        )
-        if not shown or shown == [b""]:
-            raise Rejection(*MISSING, headers=self._challenge)
-        if len(shown) > 1:
-            raise self._invalid(f"{len(shown)} keys")
-        known = self._find(shown[0])
+        if self._query is None:
+            known = request.headers.once(self._who_asks)
+        else:
+            known = self._find(self._in_query(request.query, self._query))
         if known.expires <= self._now():
             facts = {"id": known.identity.id, "expired": write_timestamp(known.expires, "iso8601")}
             raise Rejection(*EXPIRED, headers=self._challenge, facts=facts)
@@ -180,8 +178,9 @@ class ApiKey:
             path = request.target.partition("?")[0]
             request.target = f"{path}?{request.query}" if request.query else path
 
-    def _in_header(self, request: Request) -> list[bytes]:
-        return [value.encode("utf-8", "surrogateescape") for value in request.headers.get_all(self._header)]
+    def _in_header(self, headers: Headers) -> _Known:
+        shown = headers.get_all(self._header)
+        return self._find([value.encode("utf-8", "surrogateescape") for value in shown])
 
     @staticmethod
     def _in_query(query: str, name: str) -> list[bytes]:
@@ -189,7 +188,12 @@ class ApiKey:
         pairs = [pair.partition("=") for pair in query.split("&") if pair]
         return [_decoded(value) for key, _, value in pairs if _decoded(key) == wanted]
 
-    def _find(self, key: bytes) -> _Known:
+    def _find(self, shown: list[bytes]) -> _Known:
+        if not shown or shown == [b""]:
+            raise Rejection(*MISSING, headers=self._challenge)
+        if len(shown) > 1:
+            raise self._invalid(f"{len(shown)} keys")
+        key = shown[0]
         if len(key) > _LONGEST:
             raise self._invalid("too long")
         if self._matches is not None and not self._matches(key):
