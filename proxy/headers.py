@@ -224,7 +224,7 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         """What `read` makes of the fields that arrived, whatever was changed since.
 
         It is kept while the same ones come again on a connection. So `read` may depend on nothing
-        else, and is to be one object, not a method that is bound for each call.
+        else but what a policy was built with.
         """
         known = self._known
         if known is None:

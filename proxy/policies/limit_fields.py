@@ -9,7 +9,7 @@ stands beside the upstream's own, and neither is loosened. `X-RateLimit-Limit`, 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from proxy.algorithms.gcra import MICROSECONDS, Quota
@@ -33,9 +33,9 @@ class LimitFields:
         policy = f'"{name}";q={self._limit};w={window}'
         self._policy = header_line("RateLimit-Policy", policy)
         both = HeaderBlock({"RateLimit-Policy": policy, "RateLimit": f'"{name}";r='})
-        ((self._names, lines),) = both.added
-        self._lines = lines[:-2].replace(b"%", b"%%") + b"%d;t=%d\r\n"
-        self._told = lru_cache(_REMEMBERED)(self._spelled)  # few limits have more to tell
+        ((names, lines),) = both.added
+        lines = lines[:-2].replace(b"%", b"%%") + b"%d;t=%d\r\n"
+        self._told = lru_cache(_REMEMBERED)(partial(_told, names, lines))  # few limits have more to tell
         self._ietf = style in ("ietf", "both")
         self._legacy = style in ("legacy", "both")
 
@@ -55,8 +55,9 @@ class LimitFields:
             headers.set(_REMAINING, str(remaining))
             headers.set("X-RateLimit-Reset", str(reset))
 
-    def _spelled(self, remaining: int, reset: int) -> Line:
-        return self._names, self._lines % (remaining, reset)
+
+def _told(names: frozenset[bytes], lines: bytes, remaining: int, reset: int) -> Line:
+    return names, lines % (remaining, reset)
 
 
 def _is_tighter(stated: str | None, remaining: int) -> bool:

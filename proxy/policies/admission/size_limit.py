@@ -119,7 +119,6 @@ class SizeLimit:
         self._url = _EVERYTHING if config.url is None else config.url
         self._header_count = _EVERYTHING if config.header_count is None else config.header_count
         self._headers = _EVERYTHING if config.headers is None else config.headers
-        self._has_checked_fields = self._check_fields
         self._types = frozenset(config.content_types)
         self._accepted = [("Accept", ", ".join(config.content_types))]
         self._body = config.body
@@ -132,7 +131,7 @@ class SizeLimit:
         target = request.target
         if len(target) > self._url or not target.isascii():
             self._check_url(target)
-        request.headers.once(self._has_checked_fields)
+        request.headers.once(self._check_fields)
         declared = request.content_length
         if self._types and declared != 0:
             self._check_content_type(request)

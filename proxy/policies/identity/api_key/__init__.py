@@ -157,14 +157,13 @@ class ApiKey:
         names = _spellings(self._header)
         self._dropped = names if config.hide_credentials else names - {self._header.lower().encode()}
         self._hides = config.hide_credentials
-        self._who_asks = self._in_header
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
         self._challenge = [("WWW-Authenticate", f"ApiKey {place}")]
 
     def on_request(self, exchange: Exchange) -> None:
         request = exchange.request
         if self._query is None:
-            known = request.headers.once(self._who_asks)
+            known = request.headers.once(self._in_header)
         else:
             known = self._find(self._in_query(request.query, self._query))
         if known.expires <= self._now():
