@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from weakref import ref
 
 import pytest
 
+from proxy.policies.identity.api_key import ApiKey
 from tests.app.served import Served, served
 from tests.app.trial import Files
 from tests.wire.harness import Peer, RawUpstream, until
@@ -141,6 +144,18 @@ async def test_a_key_that_is_taken_away_during_an_exchange_is_refused_in_the_nex
         upstream.answers.set()
 
         assert (200, 401) == (await asking, await client.status(KEYED))
+
+
+async def test_what_an_idle_connection_remembers_keeps_no_policy_of_a_replaced_revision(files: Files) -> None:
+    async with two_clients(files, Upstream()) as (running, client, _):
+        await client.status(KEYED)
+        replaced = [ref(each) for each in gc.get_objects() if type(each) is ApiKey]
+        running.edit(KEYS["one"], KEYS["two"][::-1])
+        await running.proxy.reload()
+        gc.collect()
+
+        assert replaced
+        assert not [each for each in replaced if each() is not None]
 
 
 async def test_a_limit_that_an_edit_lowers_counts_for_a_head_that_was_let_pass(files: Files) -> None:
