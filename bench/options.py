@@ -12,7 +12,7 @@ from bench.rounds import Plan
 from bench.scenarios import SCENARIOS, Scenario, keyed
 
 VARIANTS = ("plain", "policies", "routes")
-POLICY_TESTS = ("json", "headers", "post", "c1")
+POLICY_TESTS = ("json", "headers", "varied", "post", "c1")
 """Policies look at heads; a long answer costs what it costs without."""
 
 

@@ -42,7 +42,12 @@ PROXIES: Mapping[str, Program] = {
     SEAWALL: Program(
         "@PROGRAM@ -m proxy run --policies @FOLDER@/seawall.yaml --access-log off"
         " --listen 127.0.0.1:@PORT@ --status 127.0.0.1:@STATUS@ --admin 127.0.0.1:@ADMIN@",
-        env={"PYTHONPATH": "@ROOT@"},
+        # With compiled modules, as installed ones are, whatever is said here of writing them.
+        env={
+            "PYTHONPATH": "@ROOT@",
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": "@FOLDER@/../bytecode",
+        },
     ),
     "nginx": Program("@PROGRAM@ -p @FOLDER@ -c @FOLDER@/nginx.conf -e stderr"),
     "envoy": Program(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -155,6 +156,8 @@ class RouteFacts:
 
 
 NO_ROUTE = RouteFacts("", "")
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+DEFAULT_LIMITS = AttemptLimits()
 
 
 class ExchangeKey(Generic[T]):
@@ -166,87 +169,47 @@ class ExchangeKey(Generic[T]):
         self.name = name
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):  # a Struct, since one is made for each request, in C
     """One request on its way, and what was learned and decided about it."""
 
-    in_shadow = False
+    in_shadow: ClassVar[bool] = False
     """It is a view for a policy in shadow, which reads no body and gives nobody an answer."""
 
-    __slots__ = (
-        "_notes",
-        "attempts",
-        "body_limit",
-        "body_refusal",
-        "carrier",
-        "client_ip",
-        "deadline",
-        "deadline_header",
-        "deadline_refusal",
-        "decision_id",
-        "identity",
-        "limits",
-        "max_body",
-        "params",
-        "peer_ip",
-        "peer_trusted",
-        "refusal",
-        "request",
-        "request_id",
-        "retries",
-        "route",
-        "send_upstream_host",
-        "shadowed",
-        "started",
-        "upstream_status",
-    )
-
-    def __init__(
-        self,
-        request: Request,
-        *,
-        client_ip: str,
-        request_id: str = "",
-        decision_id: str = "",
-        started: float = 0.0,
-        peer_ip: str = "",
-        peer_trusted: bool = False,
-        max_body: int = 10 * 1024 * 1024,
-    ) -> None:
-        self.request = request
-        self.client_ip = client_ip
-        self.request_id = request_id
-        self.decision_id = decision_id
-        self.started = started
-        """Monotonic, when the head had arrived."""
-        self.peer_ip = peer_ip
-        """Who the connection is with: the client, or the proxy before us; empty on a unix socket."""
-        self.peer_trusted = peer_trusted
-        """The peer is one of `clients.trusted_proxies`."""
-        self.max_body = max_body
-        """`--max-body`: what `body()` reads where no `size_limit` says less."""
-        self.route: RouteFacts = NO_ROUTE
-        self.params: Mapping[str, str] = {}
-        self.identity: Identity | None = None
-        self.limits: AttemptLimits = DEFAULT_LIMITS
-        self.send_upstream_host = False
-        """Host names the upstream, as its URL does; else it is what the client sent."""
-        self.deadline: float | None = None
-        self.deadline_refusal: Rejection | None = None
-        self.deadline_header: str | None = None
-        """Tells the upstream at each attempt how much time is left."""
-        self.body_limit: int | None = None
-        self.body_refusal: Rejection | None = None
-        self.refusal: Rejection | None = None
-        """Why the response is not the upstream's, where it is not."""
-        self.shadowed: list[Rejection] | None = None
-        """What policies in shadow would have refused."""
-        self.carrier: Any = None
-        """The wire's side of this exchange; nobody else's business."""
-        self.attempts = 0
-        self.retries: list[Retry] | None = None
-        """Calls that came to nothing, and what was done about each; None where there was none."""
-        self.upstream_status: int | None = None
-        self._notes: dict[ExchangeKey[Any], Any] | None = None
+    request: Request
+    client_ip: str
+    request_id: str = ""
+    decision_id: str = ""
+    started: float = 0.0
+    """Monotonic, when the head had arrived."""
+    peer_ip: str = ""
+    """Who the connection is with: the client, or the proxy before us; empty on a unix socket."""
+    peer_trusted: bool = False
+    """The peer is one of `clients.trusted_proxies`."""
+    max_body: int = 10 * 1024 * 1024
+    """`--max-body`: what `body()` reads where no `size_limit` says less."""
+    route: RouteFacts = NO_ROUTE
+    params: Mapping[str, str] = NO_PARAMS
+    identity: Identity | None = None
+    limits: AttemptLimits = DEFAULT_LIMITS
+    send_upstream_host: bool = False
+    """Host names the upstream, as its URL does; else it is what the client sent."""
+    deadline: float | None = None
+    deadline_refusal: Rejection | None = None
+    deadline_header: str | None = None
+    """Tells the upstream at each attempt how much time is left."""
+    body_limit: int | None = None
+    body_refusal: Rejection | None = None
+    refusal: Rejection | None = None
+    """Why the response is not the upstream's, where it is not."""
+    shadowed: list[Rejection] | None = None
+    """What policies in shadow would have refused."""
+    carrier: Any = None
+    """The wire's side of this exchange; nobody else's business."""
+    attempts: int = 0
+    retries: list[Retry] | None = None
+    """Calls that came to nothing, and what was done about each; None where there was none."""
+    upstream_status: int | None = None
+    _notes: dict[ExchangeKey[Any], Any] | None = None
 
     async def body(self) -> bytes:
         """The request's body, read once and kept, so that it can be sent (again).
@@ -331,8 +294,6 @@ class Exchange:
         """What was remembered under `key`, or None."""
         return None if self._notes is None else self._notes.get(key)
 
-
-DEFAULT_LIMITS = AttemptLimits()
 
 Forward = Callable[[Exchange], Awaitable[Response]]
 """Call what comes next, in the end the upstream; returns at the response's head."""

@@ -4,20 +4,28 @@ A proxy passes most fields on untouched, so they stay the bytes that arrived: on
 their order and with their case, that is cut only where a field has to go. They are looked
 at one by one only where a policy asks. What policies add is encoded once: at load, where it
 is known then (`HeaderBlock`), else when it is set.
+
+Who calls again mostly says the same again. What was worked out of such fields is kept with
+them (`Known`), and goes when others come.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import product
+from typing import Any, TypeVar
 
 import msgspec
 
-Cuts = dict[frozenset[bytes], bytes]
-"""Of some lines: names that are dropped -> what is left. For lines that come again and again."""
-_CUTS_MAX = 4
+T = TypeVar("T")
+
+Known = dict[object, Any]
+"""Of lines that come again and again, what was worked out before: of a set of names that are dropped,
+what is left; of a name, its value; of what somebody reads in them (`Headers.once`), the result."""
+_KNOWN_MAX = 8
+_UNKNOWN = object()
 
 Field = tuple[bytes, bytes]
 """Name as it was written, and value; neither has surrounding white space."""
@@ -134,13 +142,13 @@ def _fields(lines: bytes) -> Iterator[Field]:
         yield name, value
 
 
-Line = tuple[bytes, bytes]
-"""A field as it goes out: its name in lower case, and the line with its CRLF."""
+Line = tuple[frozenset[bytes], bytes]
+"""What is added: the names in it, in lower case, and one line or more, each with its CRLF."""
 
 
 def header_line(name: str, value: str) -> Line:
     """A field, encoded once. Raises ValueError where name or value would forge another field."""
-    return _sought(name)[0], b"%b: %b\r\n" % (_encoded(name), _bytes(name, value))
+    return frozenset((_sought(name)[0],)), b"%b: %b\r\n" % (_encoded(name), _bytes(name, value))
 
 
 class HeaderBlock:
@@ -149,13 +157,13 @@ class HeaderBlock:
     `names` are lower case; a field that is set replaces all of its name. Raises ValueError as `Headers.add`.
     """
 
-    __slots__ = ("fields", "lines", "names", "set_names")
+    __slots__ = ("added", "fields", "names")
 
     def __init__(self, set_: Mapping[str, str], remove: Iterable[str] = ()) -> None:
         self.fields: tuple[Field, ...] = tuple((_encoded(n), _bytes(n, v)) for n, v in set_.items())
-        self.lines = _spelled(self.fields)
-        self.set_names = frozenset([name.lower() for name, _ in self.fields])
-        self.names = self.set_names | {name.lower().encode("latin-1") for name in remove}
+        set_names = frozenset([name.lower() for name, _ in self.fields])
+        self.names = set_names | {name.lower().encode("latin-1") for name in remove}
+        self.added: tuple[Line, ...] = ((set_names, _spelled(self.fields)),) if self.fields else ()
 
 
 class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each message, in C
@@ -170,22 +178,14 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     """As they arrived, without what was dropped at once."""
     _lower: bytes = b""
     """The same in lower case, once somebody needed that."""
-    _cuts: Cuts | None = None
-    """What became of these lines before; None where they are not remembered."""
-    _blocks: tuple[HeaderBlock, ...] = ()
+    _known: Known | None = None
+    """What was worked out of these lines before; None where they are not remembered."""
     _added: tuple[Line, ...] = ()
 
     def copy(self) -> Headers:
         """The same fields, to be changed apart from these."""
         return Headers(
-            self._received,
-            self._dropped,
-            self._arrived,
-            self._lines,
-            self._lower,
-            self._cuts,
-            self._blocks,
-            self._added,
+            self._received, self._dropped, self._arrived, self._lines, self._lower, self._known, self._added
         )
 
     @property
@@ -209,41 +209,45 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
 
     def get(self, name: str) -> str | None:
         """The value of `name`, several joined by a comma (RFC 9110, section 5.3), or None."""
-        wanted, line = _sought(name)
-        if not self._touched(wanted):  # the usual question, answered at once
-            lines, lower = self._both()
-            at = lower.find(line)
-            if at < 0:
-                return None
-            at += len(line)
-            end = lower.index(b"\r\n", at)
-            if lower.find(line, end) < 0:
-                return _text(lines[at:end])
-        found = self.get_all(name)
-        return ", ".join(found) if found else None
+        known = self._known
+        if known is None or self._touched(_sought(name)[0]):
+            return _as_one(self.get_all(name))
+        value: str | None = known.get(name, _UNKNOWN)
+        if value is _UNKNOWN:
+            value = _as_one(self.get_all(name))
+            if len(known) < _KNOWN_MAX:
+                known[name] = value
+        return value
 
     def get_all(self, name: str) -> list[str]:
         """Every value of `name`, in order. Undecodable bytes survive as surrogates."""
         wanted, line = _sought(name)
-        values: list[str] = []
         dropped = self._dropped
-        if not dropped or (
-            wanted not in dropped and not (ANY_FORWARDED in dropped and wanted.startswith(FORWARDED))
-        ):
-            lines, all_lower = self._both()
-            at = all_lower.find(line)
-            while at >= 0:
-                at += len(line)
-                end = lines.index(b"\r\n", at)
-                values.append(_text(lines[at:end]))
-                at = all_lower.find(line, end)
-        if not self._touched(wanted):
-            return values
-        for block in self._blocks:
-            if wanted in block.set_names:
-                values += [_text(value) for name, value in block.fields if name.lower() == wanted]
-        values += [_text(added[len(line) - 2 : -2]) for lower, added in self._added if lower == wanted]
+        if dropped and (wanted in dropped or (ANY_FORWARDED in dropped and wanted.startswith(FORWARDED))):
+            values = []
+        else:
+            lines, lower = self._both()
+            values = _values(lines, lower, line)
+        for names, added in self._added:
+            if wanted in names:
+                values += _values(b"\r\n" + added, b"\r\n" + added.lower(), line)
         return values
+
+    def once(self, read: Callable[[Headers], T]) -> T:
+        """What `read` makes of the fields that arrived, whatever was changed since.
+
+        It is kept while the same ones come again on a connection. So `read` may depend on nothing
+        else but what a policy was built with.
+        """
+        known = self._known
+        if known is None:
+            return read(self._unchanged())
+        found: T | object = known.get(read, _UNKNOWN)
+        if found is _UNKNOWN:
+            found = read(self._unchanged())
+            if len(known) < _KNOWN_MAX:
+                known[read] = found
+        return found  # type: ignore[return-value]  # what `read` gave
 
     def __contains__(self, name: str) -> bool:
         wanted, line = _sought(name)
@@ -252,7 +256,8 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def __iter__(self) -> Iterator[Field]:
         lines, lower = self._both()
         yield from _fields(without(lines, lower, self._dropped) if self._dropped else lines)
-        yield from self._overlaid()
+        for _, added in self._added:
+            yield from _fields(b"\r\n" + added)
 
     def add(self, name: str, value: str) -> None:
         """Append a field, beside any other of its name.
@@ -262,7 +267,7 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         self._added += (header_line(name, value),)
 
     def append(self, *lines: Line) -> None:
-        """As `add`, for fields that were encoded before by `header_line`."""
+        """As `add`, for what was encoded before: by `header_line`, or as a block's `added`."""
         self._added += lines
 
     def set(self, name: str, value: str) -> None:
@@ -274,56 +279,50 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         """Take out every field of `name`."""
         self.drop(frozenset((name.lower().encode("latin-1"),)))
 
-    def drop(self, names: frozenset[bytes]) -> None:
-        """Take out every field whose lower-case name is in `names`."""
-        self._dropped = _union(self._dropped, names)
-        if self._added:
-            self._added = tuple([added for added in self._added if added[0] not in names])
-        for block in self._blocks:
-            if not block.set_names.isdisjoint(names):
-                self._unstamp(names)
+    def drop(self, names: frozenset[bytes], instead: tuple[Line, ...] = ()) -> None:
+        """Take out every field whose lower-case name is in `names`, and append `instead`."""
+        dropped = self._dropped
+        self._dropped = (_unions.get((dropped, names)) or _union(dropped, names)) if dropped else names
+        for added in self._added:
+            if not added[0].isdisjoint(names):
+                self._added = tuple(_less(self._added, names))
                 break
+        self._added += instead
 
     def stamp(self, block: HeaderBlock) -> None:
         """Set and remove what `block` says; the same as `set` and `remove`, without the work."""
-        self.drop(block.names)
-        self._blocks += (block,)
+        self.drop(block.names, block.added)
 
     def serialize(self) -> bytes:
         """All fields as lines: a CRLF, and behind each field another."""
-        lines = self._lines
-        if self._dropped or not lines:
-            lines, lower = self._both()
-            if self._dropped:
-                lines = self._cut(lines, lower)
-        for block in self._blocks:
-            lines += block.lines
+        lines = self._lines or self._both()[0]
+        if self._dropped:
+            known = self._known
+            lines = (known and known.get(self._dropped)) or self._cut()
         for _, added in self._added:
             lines += added
         return lines
 
-    def _cut(self, lines: bytes, lower: bytes) -> bytes:
-        """`lines` without those of dropped names."""
-        cuts = self._cuts
-        if cuts is None:
-            return without(lines, lower, self._dropped)
-        cut = cuts.get(self._dropped)
-        if cut is None:
-            cut = without(lines, lower, self._dropped)
-            if len(cuts) < _CUTS_MAX:
-                cuts[self._dropped] = cut
+    def _cut(self) -> bytes:
+        """What arrived, without what was dropped."""
+        lines, lower = self._both()
+        cut = without(lines, lower, self._dropped)
+        known = self._known
+        if known is not None and len(known) < _KNOWN_MAX:
+            known[self._dropped] = cut
         return cut
+
+    def _unchanged(self) -> Headers:
+        """What arrived, less what was dropped at once."""
+        return Headers(self._received, _NOTHING, self._arrived, self._lines, self._lower, self._known)
 
     def _touched(self, wanted: bytes) -> bool:
         """Something was done to fields of this name, or may have been."""
         dropped = self._dropped
         if dropped and (wanted in dropped or wanted.startswith(FORWARDED)):
             return True
-        for block in self._blocks:
-            if wanted in block.set_names:
-                return True
-        for lower, _ in self._added:  # noqa: SIM110  # a generator would cost more than all the rest
-            if lower == wanted:
+        for names, _ in self._added:  # noqa: SIM110  # a generator would cost more than all the rest
+            if wanted in names:
                 return True
         return False
 
@@ -335,29 +334,36 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
             self._lower = self._lines.lower()
         return self._lines, self._lower
 
-    def _overlaid(self) -> Iterator[Field]:
-        for block in self._blocks:
-            yield from block.fields
-        for _, added in self._added:
-            name, _, value = added[:-2].partition(b": ")
-            yield name, value
 
-    def _unstamp(self, names: frozenset[bytes]) -> None:
-        """A later change touches a stamped field: take that block apart into single fields."""
-        kept = []
-        for block in self._blocks:
-            if not block.set_names.isdisjoint(names):
-                apart = [(name.lower(), _spelled(((name, value),))) for name, value in block.fields]
-                self._added = (*(added for added in apart if added[0] not in names), *self._added)
-            else:
-                kept.append(block)
-        self._blocks = tuple(kept)
+def _values(lines: bytes, lower: bytes, line: bytes) -> list[str]:
+    """What stands behind each beginning of a line that is `line`."""
+    values: list[str] = []
+    at = lower.find(line)
+    while at >= 0:
+        at += len(line)
+        end = lines.index(b"\r\n", at)
+        values.append(_text(lines[at:end]))
+        at = lower.find(line, end)
+    return values
 
 
-def arrived(lines: bytes, kept: bytes, kept_lower: bytes = b"", cuts: Cuts | None = None) -> Headers:
-    """The fields of a message that came as `lines`, of which `kept` are not dropped at once.
+def _as_one(values: list[str]) -> str | None:
+    return ", ".join(values) if values else None
 
-    `kept_lower` are these in lower case, where the caller has that; `cuts` is shared by all
-    messages with the same lines.
-    """
-    return Headers((), _NOTHING, lines, kept, kept_lower, cuts)
+
+def _less(added: Iterable[Line], names: frozenset[bytes]) -> Iterator[Line]:
+    """What was added, without the fields of `names`."""
+    for set_names, lines in added:
+        kept = set_names - names
+        if len(kept) == len(set_names):
+            yield set_names, lines
+        elif kept:
+            yield kept, without_these(b"\r\n" + lines, names)[2:]
+
+
+arrived = partial(Headers, (), _NOTHING)
+"""The fields of a message: all of its lines, and of these the ones that are not dropped at once.
+
+Where the caller has them, those in lower case, and what is `Known` of them, which is shared
+by all messages with the same lines.
+"""

@@ -21,8 +21,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from hashlib import blake2b
-from inspect import iscoroutinefunction
-from typing import Any
+from inspect import iscoroutinefunction, isfunction
+from types import MethodType
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -37,6 +38,12 @@ _TURNS = 5
 _log = logging.getLogger(__name__)
 
 
+if TYPE_CHECKING:
+    _Exchange = Exchange
+else:
+    _Exchange = object  # as which it has no field before it is written
+
+
 class _Skipped(Exception):
     """The policy asked for a body that nobody had read."""
 
@@ -49,18 +56,16 @@ class _Unread:
         raise _Skipped
 
 
-class _View(Exchange):
+class _View(_Exchange):
     """An exchange that can be read, and whose changes nobody sees.
 
-    It has what was written here; anything else is that of the real one.
+    It has what was written here; anything else is that of the real one, but for the methods, which
+    change what they are called on.
     """
 
     in_shadow = True
 
-    __slots__ = ("_real", "trial")
-
     def __init__(self, exchange: Exchange) -> None:
-        # Not Exchange's own: a slot without a value is what leads to `__getattr__`.
         self._real = exchange
         self.trial: asyncio.Task[None] | None = None
         """The rest of a request hook that would have the request wait."""
@@ -68,7 +73,8 @@ class _View(Exchange):
         self.carrier = None  # no bound of a view concerns the wire
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
+        method = getattr(Exchange, name, None)
+        return MethodType(method, self) if isfunction(method) else getattr(self._real, name)
 
     async def body(self) -> bytes:
         content = self._real.request.content

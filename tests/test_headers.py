@@ -3,7 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import headers as module
-from proxy.headers import ANY_FORWARDED, HeaderBlock, Headers, arrived, spellings, without, without_these
+from proxy.headers import (
+    ANY_FORWARDED,
+    HeaderBlock,
+    Headers,
+    Known,
+    arrived,
+    spellings,
+    without,
+    without_these,
+)
 
 
 def received(*fields):
@@ -14,10 +23,10 @@ def lines(*fields):
     return b"\r\n" + b"".join(b"%b: %b\r\n" % field for field in fields)
 
 
-def off_the_wire(fields, dropped=frozenset()):
+def off_the_wire(fields, dropped=frozenset(), known=None):
     """As the wire makes them."""
     whole = lines(*fields)
-    return arrived(whole, without(whole, whole.lower(), dropped) if dropped else whole)
+    return arrived(whole, without(whole, whole.lower(), dropped) if dropped else whole, b"", known)
 
 
 def made(fields, dropped=frozenset()):
@@ -183,6 +192,81 @@ def test_a_copy_has_the_same_fields_and_is_changed_apart():
     assert {b"c": [b"2"], b"d": [b"1", b"2"]} == by_name(copy)
 
 
+# ---- what is remembered of fields that come again
+
+
+def test_what_is_read_once_is_kept_with_the_fields_and_not_with_their_names():
+    reads = []
+
+    def read(headers):
+        reads.append(headers.get("A"))
+        return headers.get("A")
+
+    one, other = {}, {}
+    told = [
+        off_the_wire(received(("A", value)), known=known).once(read)
+        for value, known in (
+            ("1", one),
+            ("1", one),
+            ("2", other),
+            ("2", other),
+            ("1", one),
+            ("3", None),
+            ("3", None),
+        )
+    ]
+
+    assert ["1", "1", "2", "2", "1", "3", "3"] == told
+    assert ["1", "2", "3", "3"] == reads
+
+
+@pytest.mark.parametrize("known", [{}, None], ids=["remembered", "not remembered"])
+def test_what_is_read_once_is_what_arrived_whatever_was_changed_since(known):
+    headers = off_the_wire(received(("A", "1"), ("B", "1")), frozenset([b"b"]), known)
+    headers.set("A", "2")
+    headers.add("B", "2")
+
+    read = headers.once(lambda fields: (fields.get("A"), fields.get("B"), fields.received_count))
+
+    assert (("1", None, 2), "2", "2") == (read, headers.get("A"), headers.get("B"))
+
+
+def test_a_reading_that_fails_is_not_remembered():
+    known: Known = {}
+
+    def refuse(headers):
+        raise ValueError(headers.get("A"))
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="1"):
+            off_the_wire(received(("A", "1")), known=known).once(refuse)
+
+    assert refuse not in known
+
+
+def test_that_a_reading_gives_nothing_is_remembered_too():
+    reads = []
+    known: Known = {}
+
+    for _ in range(2):
+        assert off_the_wire(received(), known=known).once(reads.append) is None
+
+    assert 1 == len(reads)
+
+
+def test_of_the_same_fields_only_so_much_is_remembered():
+    known: Known = {}
+
+    for number in range(100):
+        headers = off_the_wire(received(("A", "1")), known=known)
+        headers.once(lambda _, number=number: number)
+        headers.drop(frozenset([b"x-%d" % number]))
+        assert (None, "1") == (headers.get(f"None-{number}"), headers.get("A"))
+        headers.serialize()
+
+    assert 8 == len(known)
+
+
 class NaiveHeaders:
     """What Headers must behave like: a list that every change goes through."""
 
@@ -237,8 +321,31 @@ changes = st.one_of(
     st.lists(changes, max_size=8),
 )
 def test_any_series_of_changes_leaves_what_it_would_leave_of_a_plain_list(fields, dropped, make, series):
-    headers = make(received(*fields), dropped)
-    naive = NaiveHeaders(received(*fields))
+    check_series(make(received(*fields), dropped), received(*fields), dropped, series)
+
+
+@given(
+    st.lists(st.tuples(names, values), max_size=5),
+    st.frozensets(st.sampled_from([b"a", b"b"])),
+    st.lists(st.lists(changes, max_size=5), min_size=2, max_size=4),
+)
+def test_what_was_made_of_other_messages_with_the_same_fields_makes_no_difference(fields, dropped, several):
+    known: Known = {}
+
+    for series in several:
+        headers = off_the_wire(received(*fields), dropped, known)
+        assert len(several) >= headers.once(len_of)  # so that there is more to be mistaken for
+        check_series(headers, received(*fields), dropped, series)
+
+    assert len(known) <= 8
+
+
+def len_of(headers):
+    return len(headers.get_all("none"))
+
+
+def check_series(headers, fields, dropped, series):
+    naive = NaiveHeaders(fields)
     naive.drop(dropped)
 
     for change, *arguments in series:
@@ -250,6 +357,9 @@ def test_any_series_of_changes_leaves_what_it_would_leave_of_a_plain_list(fields
             name: [value.decode() for value in naive.by_name().get(name.lower().encode(), [])]
             for name in "ABCD"
         }
+        assert [", ".join(headers.get_all(name)) if name in headers else None for name in "ABCD"] == [
+            headers.get(name) for name in "ABCD"
+        ]
     assert lines(*headers) == headers.serialize()
 
 

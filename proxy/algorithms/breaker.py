@@ -61,10 +61,12 @@ class Thresholds:
     probe_time: float = 10.0
     ramp: float = 0.0
 
-    @property
-    def by_ratio(self) -> bool:
-        """A window is needed."""
-        return self.failure_ratio is not None or self.slow_ratio is not None
+    by_ratio: bool = field(init=False, repr=False)
+    """A window is needed."""
+
+    def __post_init__(self) -> None:
+        by_ratio = self.failure_ratio is not None or self.slow_ratio is not None
+        object.__setattr__(self, "by_ratio", by_ratio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Quota:
 
     def remaining(self, used: int) -> int:
         """How many are there at once."""
-        return max(0, (self.tolerance - used) // self.interval)
+        return (self.tolerance - used) // self.interval if used < self.tolerance else 0
 
     def wait(self, used: int, cost: int = 1) -> int:
         """Microseconds until `cost` could be taken; 0 where it could be now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import sys
@@ -154,7 +155,10 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 @seal_key_file_option
 def run(log_level: str, access_log: str, **options: object) -> None:
     """Serve what the policy files say, until SIGTERM. Edits are taken at once."""
+    gc.disable()  # nothing of what is imported is garbage, and it is looked at again and again
     from proxy.app.process import run as serve  # noqa: PLC0415  # the other commands do without
+
+    gc.enable()
 
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")

@@ -9,14 +9,16 @@ stands beside the upstream's own, and neither is loosened. `X-RateLimit-Limit`, 
 from __future__ import annotations
 
 import math
+from functools import lru_cache, partial
 from typing import Literal
 
 from proxy.algorithms.gcra import MICROSECONDS, Quota
 from proxy.exchange import Response
-from proxy.headers import header_line
+from proxy.headers import HeaderBlock, Line, header_line
 
 Style = Literal["ietf", "legacy", "both", "none"]
 
+_REMEMBERED = 256
 _REMAINING = "X-RateLimit-Remaining"
 
 
@@ -28,10 +30,12 @@ class LimitFields:
         # A window is whole seconds: a shorter one is told as what it comes to in a second.
         window = math.ceil(quota.period)
         self._limit = math.floor(quota.limit * window / quota.period)
-        self._policy = header_line("RateLimit-Policy", f'"{name}";q={self._limit};w={window}')
-        lower, line = header_line("RateLimit", f'"{name}";r=')
-        self._lower = lower
-        self._state = line[:-2].replace(b"%", b"%%") + b"%d;t=%d\r\n"
+        policy = f'"{name}";q={self._limit};w={window}'
+        self._policy = header_line("RateLimit-Policy", policy)
+        both = HeaderBlock({"RateLimit-Policy": policy, "RateLimit": f'"{name}";r='})
+        ((names, lines),) = both.added
+        lines = lines[:-2].replace(b"%", b"%%") + b"%d;t=%d\r\n"
+        self._told = lru_cache(_REMEMBERED)(partial(_told, names, lines))  # few limits have more to tell
         self._ietf = style in ("ietf", "both")
         self._legacy = style in ("legacy", "both")
 
@@ -45,11 +49,15 @@ class LimitFields:
         remaining, wait = state
         reset = -(-wait // MICROSECONDS)
         if self._ietf:
-            headers.append(self._policy, (self._lower, self._state % (remaining, reset)))
+            headers.append(self._told(remaining, reset))
         if self._legacy and not _is_tighter(headers.get(_REMAINING), remaining):
             headers.set("X-RateLimit-Limit", str(self._limit))
             headers.set(_REMAINING, str(remaining))
             headers.set("X-RateLimit-Reset", str(reset))
+
+
+def _told(names: frozenset[bytes], lines: bytes, remaining: int, reset: int) -> Line:
+    return names, lines % (remaining, reset)
 
 
 def _is_tighter(stated: str | None, remaining: int) -> bool:

@@ -50,7 +50,7 @@ class Limit:
         self._limit = config.limit
         self._facts = config.key
         self._prefix = services.ipv6_prefix
-        self._read = reader(config.key, services.ipv6_prefix)
+        self.read = reader(config.key, services.ipv6_prefix)
         self._address = reader((_CLIENT,), services.ipv6_prefix)
         self._on_missing = config.on_missing_key or "refuse"
         self._tells = config.headers != "none"
@@ -58,7 +58,7 @@ class Limit:
 
     def key(self, exchange: Exchange, body: bytes = b"") -> str | None:
         """Whose bucket it is; None for a request that passes without one."""
-        return self._read(exchange, body) or self._without(exchange, body)
+        return self.read(exchange, body) or self.without(exchange, body)
 
     def refusal(self, exchange: Exchange, used: int, *, only: bool, body: bytes, away: str) -> Rejection:
         """What is raised where so much is used; `only`: no other limit refuses as well."""
@@ -104,7 +104,7 @@ class Limit:
         wait = terms.until_full(used) if passed else terms.wait(used, self.cost)
         self._fields.write(response, (terms.quota.remaining(used), wait))
 
-    def _without(self, exchange: Exchange, body: bytes) -> str | None:
+    def without(self, exchange: Exchange, body: bytes) -> str | None:
         """The key of a request that lacks a part of it."""
         if self._on_missing == "allow":
             return None
@@ -132,14 +132,15 @@ class Limiter:
         if isinstance(first.store, AtHand) and not self._needs_body:
             self._take, self._take_all = first.store.take_now, first.store.take_all_now
             self.on_request = self._ask_now if len(limits) == 1 else self._ask_all_now
+        self.on_response = first.tell if len(limits) == 1 else self._tell
 
-    def on_response(self, exchange: Exchange, response: Response) -> None:
+    def _tell(self, exchange: Exchange, response: Response) -> None:
         for limit in self.limits:
             limit.tell(exchange, response)
 
     def _ask_now(self, exchange: Exchange) -> None:
         limit = self._first
-        key = limit.key(exchange)
+        key = limit.read(exchange, b"") or limit.without(exchange, b"")
         if key is None:
             return
         taken = self._take(limit.terms.buckets, key, limit.cost)

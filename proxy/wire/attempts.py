@@ -260,7 +260,7 @@ class Attempts(Reply, eq=False):
         if straight and not self.pipeline.response_steps and status != 204:
             self.begin_as_it_is(status, head.line, head.kept, decoder)
             return
-        headers = arrived(head.fields.lines, head.kept, head.kept_lower, head.cuts)
+        headers = arrived(head.fields.lines, head.kept, head.kept_lower, head.known)
         response = Response(status, headers, phrase=head.phrase, from_upstream=True)
         if straight:
             self.pipeline.dress(self.exchange, response)

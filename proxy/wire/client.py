@@ -152,6 +152,7 @@ class ClientConnection(ClientTransport):
         """`serving` is live: keep nothing of the one before, unless an exchange goes on with it."""
         if self._carrier is None:
             self.serving, self._stale = serving, True
+            self.last_lines, self.last_fields = b"", NO_FIELDS
 
     def force_close(self) -> None:
         """End the connection, and with it what is under way; also called by aiohttp at the end of a drain."""

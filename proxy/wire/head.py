@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from proxy.errors import Rejection
-from proxy.headers import ANY_FORWARDED, FORWARDED, Cuts, without, without_these
+from proxy.headers import ANY_FORWARDED, FORWARDED, Known, without, without_these
 from proxy.problem import TITLES
 from proxy.wire.framing import ChunkedDecoder, CloseDecoder, Decoder, FramingError, LengthDecoder
 from proxy.wire.parser import AS_CGI, Fields, RequestLine, Specials, parse_fields, parse_status_line
@@ -59,7 +59,7 @@ class RequestFields(msgspec.Struct, frozen=True, eq=False):
     """It asks to switch protocols (RFC 9110, section 7.8)."""
     trailers: bool
     """The client takes trailers (RFC 9110, section 10.1.4)."""
-    cuts: Cuts | None = None
+    known: Known | None = None
     """What policies made of `kept`, where it is remembered."""
 
 
@@ -133,6 +133,8 @@ class ResponseHead(msgspec.Struct, frozen=True, eq=False):
     status: int
     line: bytes
     """As it goes on: of HTTP/1.1, with its phrase, without its CRLF."""
+    phrase: str
+    """Of the status line."""
     fields: Fields
     kept: bytes
     """The lines that are passed on, policies allowing."""
@@ -142,13 +144,8 @@ class ResponseHead(msgspec.Struct, frozen=True, eq=False):
     """HTTP/1.1; else 1.0."""
     should_close: bool
     """The connection ends with this message."""
-    cuts: Cuts
+    known: Known
     """What policies made of `kept`."""
-
-    @property
-    def phrase(self) -> str:
-        """Of the status line."""
-        return self.line[13:].decode("utf-8", "surrogateescape")
 
 
 def response_head(raw: bytes, specials: Specials, dropped: frozenset[bytes]) -> ResponseHead:
@@ -163,6 +160,7 @@ def response_head(raw: bytes, specials: Specials, dropped: frozenset[bytes]) -> 
     return ResponseHead(
         status,
         b"HTTP/1.1%b" % line[8:] if len(line) > 12 else b"HTTP/1.1%b " % line[8:],
+        line[13:].decode("utf-8", "surrogateescape"),
         fields,
         kept,
         fields.lower if kept is fields.lines else kept.lower(),

@@ -122,7 +122,7 @@ def open_exchange(
     route, params = serving.no_route, _NO_PARAMS
     method, target = line.method, line.target
     request = Request(
-        method, target, "", "", arrived(fields.all.lines, fields.kept, fields.kept_lower, fields.cuts)
+        method, target, "", "", arrived(fields.all.lines, fields.kept, fields.kept_lower, fields.known)
     )
     try:
         if fields.framed:

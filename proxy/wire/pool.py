@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -117,7 +118,7 @@ class Pool:
             return
         connection.idle_since = self._monotonic()
         self._idle.append(connection)
-        if self._sweep.expires_at == float("inf"):
+        if self._sweep.expires_at == math.inf:
             self._sweep.set(connection.idle_since + self.idle_timeout)
 
     def lost(self, connection: UpstreamConnection) -> None:

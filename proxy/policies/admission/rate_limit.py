@@ -66,7 +66,6 @@ from msgspec import Meta
 
 from proxy.config import keys
 from proxy.config.keys import Key
-from proxy.exchange import Exchange, Response
 from proxy.policies.limit_config import LimitConfig
 from proxy.policies.limit_terms import Rolling
 from proxy.policies.limiter import Limit, Limiter, Reasons, buckets_of
@@ -100,9 +99,7 @@ class RateLimit:
         terms = Rolling(buckets_of(config, services))
         self._limiter = Limiter([Limit(config, services, terms, REASONS)])
         self.on_request = self._limiter.on_request
-
-    def on_response(self, exchange: Exchange, response: Response) -> None:
-        self._limiter.on_response(exchange, response)
+        self.on_response = self._limiter.on_response
 
 
 def together(limits: Sequence[RateLimit]) -> Limiter:

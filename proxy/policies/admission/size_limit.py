@@ -33,6 +33,7 @@ accepted in `Accept` (RFC 9110, section 12.5.1).
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Self
 
@@ -43,6 +44,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Size
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Request
+from proxy.headers import Headers
 from proxy.policy import Services
 
 BODY = (413, "size_limit.body", "The body is larger than this service accepts.")
@@ -53,6 +55,7 @@ CONTENT_TYPE = (415, "size_limit.content_type", "This service does not accept bo
 
 REASONS = (BODY, HEADERS, HEADER_COUNT, URL, CONTENT_TYPE)
 
+_EVERYTHING = sys.maxsize
 _UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
@@ -113,16 +116,9 @@ class SizeLimit:
     """See the module's docstring."""
 
     def __init__(self, config: SizeLimitConfig, services: Services) -> None:
-        checks = {
-            self._check_url: config.url,
-            self._check_header_count: config.header_count,
-            self._check_headers: config.headers,
-            self._check_content_type: config.content_types or None,
-        }
-        self._checks = tuple(check for check, limit in checks.items() if limit is not None)
-        self._url = config.url or 0
-        self._header_count = config.header_count or 0
-        self._headers = config.headers or 0
+        self._url = _EVERYTHING if config.url is None else config.url
+        self._header_count = _EVERYTHING if config.header_count is None else config.header_count
+        self._headers = _EVERYTHING if config.headers is None else config.headers
         self._types = frozenset(config.content_types)
         self._accepted = [("Accept", ", ".join(config.content_types))]
         self._body = config.body
@@ -132,9 +128,13 @@ class SizeLimit:
 
     def on_request(self, exchange: Exchange) -> None:
         request = exchange.request
-        for check in self._checks:
-            check(request)
+        target = request.target
+        if len(target) > self._url or not target.isascii():
+            self._check_url(target)
+        request.headers.once(self._check_fields)
         declared = request.content_length
+        if self._types and declared != 0:
+            self._check_content_type(request)
         if self._body is None or declared == 0:
             return
         if declared is None:
@@ -146,29 +146,24 @@ class SizeLimit:
         else:
             exchange.bound_body(self._body, self._unused)
 
-    def _check_url(self, request: Request) -> None:
-        target = request.target
-        size = len(target) if target.isascii() else len(target.encode("utf-8", "surrogateescape"))
+    def _check_url(self, target: str) -> None:
+        size = len(target.encode("utf-8", "surrogateescape"))
         if size > self._url:
             facts = {"size": size, "limit": self._url}
             raise Rejection(*URL, facts=facts, change=_at_least("url", size), policy=self._name)
 
-    def _check_header_count(self, request: Request) -> None:
-        count = request.headers.received_count
+    def _check_fields(self, headers: Headers) -> None:
+        count = headers.received_count
         if count > self._header_count:
             facts = {"count": count, "limit": self._header_count}
             change = Change("header_count", count)
             raise Rejection(*HEADER_COUNT, facts=facts, change=change, policy=self._name)
-
-    def _check_headers(self, request: Request) -> None:
-        size = request.headers.received_size
+        size = headers.received_size
         if size > self._headers:
             facts = {"size": size, "limit": self._headers}
             raise Rejection(*HEADERS, facts=facts, change=_at_least("headers", size), policy=self._name)
 
     def _check_content_type(self, request: Request) -> None:
-        if request.content_length == 0:
-            return
         sent = request.headers.get_all("Content-Type")
         media_type = sent[0].partition(";")[0].strip().lower() if len(sent) == 1 else ""
         if not self._accepts(media_type):

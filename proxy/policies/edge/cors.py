@@ -55,7 +55,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, Unit
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, ExchangeKey, Response
-from proxy.headers import HeaderBlock, header_line
+from proxy.headers import HeaderBlock, Line, header_line
 from proxy.policy import Services
 
 ORIGIN = (403, "cors.origin", "Pages of this origin may not call this service.")
@@ -64,14 +64,10 @@ HEADERS = (403, "cors.headers", "Pages of other origins may not send this header
 
 REASONS = (ORIGIN, METHOD, HEADERS)
 
-_CORS_FIELDS = (
-    "Access-Control-Allow-Origin",
-    "Access-Control-Allow-Credentials",
-    "Access-Control-Allow-Headers",
-    "Access-Control-Allow-Methods",
-    "Access-Control-Allow-Private-Network",
-    "Access-Control-Expose-Headers",
-    "Access-Control-Max-Age",
+_CORS_FIELDS = frozenset(
+    b"access-control-allow-origin access-control-allow-credentials access-control-allow-headers"
+    b" access-control-allow-methods access-control-allow-private-network access-control-expose-headers"
+    b" access-control-max-age".split()
 )
 _MOST_NAMES = 16
 """Of headers that a decision says to add; who asks for more wants something else."""
@@ -149,11 +145,14 @@ class CorsConfig(PolicyConfig, frozen=True, kw_only=True):
 _VARY = header_line("Vary", "Origin")
 
 
-class _Blocks(NamedTuple):
+class _Fields(NamedTuple):
     """The CORS headers for one origin, serialised at load."""
 
-    actual: HeaderBlock
-    preflight: HeaderBlock
+    actual: tuple[Line, ...]
+    preflight: tuple[Line, ...]
+
+
+_NONE = _Fields((), ())
 
 
 class Cors:
@@ -162,11 +161,11 @@ class Cors:
     def __init__(self, config: CorsConfig, services: Services) -> None:
         self._name = services.name
         self._any = "*" in config.origins
-        self._blocks = {str(origin): _blocks(config, origin) for origin in config.origins}
-        self._other = _Blocks(HeaderBlock({}, _CORS_FIELDS), HeaderBlock({}, _CORS_FIELDS))
+        # Without Origin it is `*`, too: a public resource says so to everybody, and caches well.
+        self._fields = {str(origin): _fields(config, origin) for origin in config.origins}
         self._methods = frozenset(config.methods)
         self._headers = frozenset(name.lower() for name in config.headers)
-        self._preflight = ExchangeKey[_Blocks]("cors")
+        self._preflight = ExchangeKey[_Fields]("cors")
 
     def on_request(self, exchange: Exchange) -> Response | None:
         request = exchange.request
@@ -177,24 +176,26 @@ class Cors:
         method = headers.get("Access-Control-Request-Method")
         if origin is None or method is None:
             return None
-        blocks = self._blocks_for(origin)
+        fields = self._fields.get("*" if self._any else origin)
         unlisted = self._unlisted(headers.get("Access-Control-Request-Headers") or "")
-        if blocks is self._other or method not in self._methods or unlisted:
-            raise self._refusal(origin, method, unlisted, listed=blocks is not self._other)
-        exchange.remember(self._preflight, blocks)
+        if fields is None or method not in self._methods or unlisted:
+            raise self._refusal(origin, method, unlisted, listed=fields is not None)
+        exchange.remember(self._preflight, fields)
         return Response(204)
 
     def on_response(self, exchange: Exchange, response: Response) -> None:
         headers = response.headers
+        preflight = exchange.recall(self._preflight)
+        if preflight is not None:
+            fields = preflight.preflight
+        else:
+            origin = "*" if self._any else exchange.request.headers.get("Origin")
+            fields = self._fields.get(origin or "", _NONE).actual
         if not self._any:
             vary = headers.get("Vary")
             if vary is None or not _lists_origin(vary):
-                headers.append(_VARY)
-        preflight = exchange.recall(self._preflight)
-        if preflight is not None:
-            headers.stamp(preflight.preflight)
-        else:
-            headers.stamp(self._blocks_for(exchange.request.headers.get("Origin")).actual)
+                fields = (_VARY, *fields)
+        headers.drop(_CORS_FIELDS, fields)
 
     def _unlisted(self, asked: str) -> tuple[str, ...]:
         names = [name.strip() for name in asked.lower().split(",")]
@@ -213,14 +214,8 @@ class Cors:
         change = Change("headers", unlisted, "add") if few else None
         return Rejection(*HEADERS, facts={"header": unlisted[0]}, change=change, policy=self._name)
 
-    def _blocks_for(self, origin: str | None) -> _Blocks:
-        if self._any:
-            # Also without Origin: a public resource says so to everybody, and caches well.
-            return self._blocks["*"]
-        return self._other if origin is None else self._blocks.get(origin, self._other)
 
-
-def _blocks(config: CorsConfig, origin: str) -> _Blocks:
+def _fields(config: CorsConfig, origin: str) -> _Fields:
     shared = {"Access-Control-Allow-Origin": str(origin)}
     if config.credentials:
         shared["Access-Control-Allow-Credentials"] = "true"
@@ -231,11 +226,11 @@ def _blocks(config: CorsConfig, origin: str) -> _Blocks:
         "Access-Control-Allow-Headers": ", ".join(config.headers),
         "Access-Control-Max-Age": str(int(config.max_age)),
     }
-    return _Blocks(_block(actual), _block(preflight))
+    return _Fields(_spelled(actual), _spelled(preflight))
 
 
-def _block(fields: dict[str, str]) -> HeaderBlock:
-    return HeaderBlock({name: value for name, value in fields.items() if value}, _CORS_FIELDS)
+def _spelled(fields: dict[str, str]) -> tuple[Line, ...]:
+    return HeaderBlock({name: value for name, value in fields.items() if value}).added
 
 
 def _can_be_listed(unit: type[Unit], text: str) -> bool:

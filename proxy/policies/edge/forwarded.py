@@ -45,7 +45,7 @@ from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
 from proxy.exchange import Exchange
-from proxy.headers import HeaderBlock
+from proxy.headers import HeaderBlock, Line
 from proxy.policy import Services
 
 REASONS = ()
@@ -79,19 +79,21 @@ class Forwarded:
     def on_request(self, exchange: Exchange) -> None:
         exchange.send_upstream_host = self._upstream_host
         request = exchange.request
-        headers = request.headers
+        headers, trusted = request.headers, exchange.peer_trusted
         # Without a trusted proxy in between, the client is the peer.
-        peer = exchange.peer_ip or ("" if exchange.peer_trusted else exchange.client_ip)
-        chain = host = None
-        if exchange.peer_trusted:  # of others the wire drops them
+        peer = exchange.peer_ip or ("" if trusted else exchange.client_ip)
+        chain = host = elements = None
+        if trusted:  # of others the wire drops them
             chain, host = headers.get("X-Forwarded-For"), headers.get("X-Forwarded-Host")
+            elements = headers.get("Forwarded") if self._standard else None
         host = host or headers.get("Host") or request.host
         proto = "https" if request.secure else "http"
-        elements = headers.get("Forwarded") if self._standard and exchange.peer_trusted else None
 
         if self._x_forwarded:
             addresses = f"{chain}, {peer}" if chain and peer else chain or peer
-            headers.stamp(_x_forwarded(addresses, host, proto, exchange.client_ip))
+            usual = len(addresses) + len(host) <= _REMEMBERED_LENGTH
+            fields = (_remembered if usual else _x_forwarded)(addresses, host, proto, exchange.client_ip)
+            headers.drop(_OURS, fields)
         else:
             headers.drop(_OURS)
         if self._standard:
@@ -100,25 +102,19 @@ class Forwarded:
             headers.add("Forwarded", f"{before}, {ours}" if before else ours)
 
 
-def _x_forwarded(addresses: str, host: str, proto: str, client_ip: str) -> HeaderBlock:
-    """The same caller comes again; what is longer than usual is not remembered."""
-    usual = len(addresses) + len(host) <= _REMEMBERED_LENGTH
-    return (_remembered if usual else _fields)(addresses, host, proto, client_ip)
-
-
-def _fields(addresses: str, host: str, proto: str, client_ip: str) -> HeaderBlock:
+def _x_forwarded(addresses: str, host: str, proto: str, client_ip: str) -> tuple[Line, ...]:
     fields = {
         "X-Forwarded-For": addresses,
         "X-Forwarded-Host": host,
         "X-Forwarded-Proto": proto,
         "X-Real-IP": client_ip,
     }
-    known = {name: value for name, value in fields.items() if value}
-    return HeaderBlock(known, [name.decode("ascii") for name in _OURS])
+    return HeaderBlock({name: value for name, value in fields.items() if value}).added
 
 
+# The same caller comes again; what is longer than usual is not remembered.
 _REMEMBERED_LENGTH = 256
-_remembered = lru_cache(maxsize=1024)(_fields)
+_remembered = lru_cache(maxsize=1024)(_x_forwarded)
 
 
 def _element(peer: str, host: str, proto: str) -> str:

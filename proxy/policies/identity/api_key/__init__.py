@@ -58,7 +58,7 @@ from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity, Request
-from proxy.headers import spellings
+from proxy.headers import Headers, spellings
 from proxy.policies.authenticator import settle
 from proxy.policies.identity.api_key.keys import (
     Key,
@@ -167,14 +167,11 @@ class ApiKey:
         request = exchange.request
         if self._query is None:
             request.headers.drop(self._lookalikes)
-            shown = self._in_header(request)
+            known = request.headers.once(self._in_header)
         else:
-            shown = self._in_query(request.query, self._query)
-        if not shown or shown == [b""]:
+            known = self._known_by(self._in_query(request.query, self._query))
+        if known is None:
             return None
-        if len(shown) > 1:
-            raise self._invalid(f"{len(shown)} keys")
-        known = self._find(shown[0])
         if known.expires <= self._now():
             facts = {"id": known.identity.id, "expired": write_timestamp(known.expires, "iso8601")}
             raise Rejection(*EXPIRED, headers=self.challenge, facts=facts)
@@ -190,8 +187,17 @@ class ApiKey:
         path = request.target.partition("?")[0]
         request.target = f"{path}?{request.query}" if request.query else path
 
-    def _in_header(self, request: Request) -> list[bytes]:
-        return [value.encode("utf-8", "surrogateescape") for value in request.headers.get_all(self._header)]
+    def _in_header(self, headers: Headers) -> _Known | None:
+        shown = headers.get_all(self._header)
+        return self._known_by([value.encode("utf-8", "surrogateescape") for value in shown])
+
+    def _known_by(self, shown: list[bytes]) -> _Known | None:
+        """None where no key is shown."""
+        if not shown or shown == [b""]:
+            return None
+        if len(shown) > 1:
+            raise self._invalid(f"{len(shown)} keys")
+        return self._find(shown[0])
 
     @staticmethod
     def _in_query(query: str, name: str) -> list[bytes]:

@@ -164,8 +164,9 @@ class CircuitBreaker:
         switch, breaker = self._switch, self._breaker
         if switch.adopted < self._edition:
             switch.adopt(self._edition, self._thresholds)
-        if exchange.recall(self._key) is not None:
-            self._give_back(exchange)
+        noted = exchange.recall(self._key)
+        if noted is not None:
+            self._give_back(exchange, noted)
         permit = breaker.passing or breaker.ask(self._monotonic())
         if permit is None:
             return self._refused()
@@ -208,11 +209,8 @@ class CircuitBreaker:
         status = exchange.upstream_status
         return status is not None and status not in self._statuses
 
-    def _give_back(self, exchange: Exchange) -> None:
+    def _give_back(self, exchange: Exchange, noted: tuple[Permit, int]) -> None:
         """The call that is repeated now is over, though its last byte has not been seen."""
-        noted = exchange.recall(self._key)
-        if noted is None:
-            return
         status = exchange.upstream_status
         if exchange.attempts > noted[1] and status in self._statuses:
             self._breaker.record(noted[0], self._monotonic(), failed=True, seconds=0.0)
