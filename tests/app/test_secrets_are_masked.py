@@ -43,11 +43,11 @@ URL = 'app: {url: "http://hunter2-user:hunter2@127.0.0.1:1/${HEADER_CANARY}"}'
 @pytest.mark.parametrize("kind", kinds_with_secrets())
 def test_the_page_of_a_policy_has_an_example_for_each_field_with_a_secret(kind: str) -> None:
     """Else this test would not cover it."""
-    fields = masked.fields_of(kind)
+    fields = [field for field in masked.fields_of(kind) if not field.startswith("any_of.")]  # have pages
     text = "\n".join(masked.examples(kind))
     missing = [field for field in fields if not re.search(rf"\b{field.rpartition('.')[2]}:", text)]
 
-    assert ([], True) == (missing, bool(text))
+    assert ([], True) == (missing, bool(text) or not fields)
 
 
 def test_there_are_policies_with_secrets() -> None:

@@ -66,6 +66,7 @@ from msgspec import Meta
 
 from proxy.config import keys
 from proxy.config.keys import Key
+from proxy.exchange import Exchange, Response
 from proxy.policies.limit_config import LimitConfig
 from proxy.policies.limit_terms import Rolling
 from proxy.policies.limiter import Limit, Limiter, Reasons, buckets_of
@@ -99,7 +100,10 @@ class RateLimit:
         terms = Rolling(buckets_of(config, services))
         self._limiter = Limiter([Limit(config, services, terms, REASONS)])
         self.on_request = self._limiter.on_request
-        self.on_response = self._limiter.on_response
+        self._tell = self._limiter.on_response
+
+    def on_response(self, exchange: Exchange, response: Response) -> None:
+        self._tell(exchange, response)
 
 
 def together(limits: Sequence[RateLimit]) -> Limiter:

@@ -9,6 +9,10 @@ jwt:
   claims: {scope: ["tickets:read", "tickets:write"]}
 ```
 
+```yaml
+jwt: {algorithms: [HS256], secrets: [{env: TICKETS_TOKEN_SIGNING_SECRET}], max_age: 15m}
+```
+
 The token stands in `Authorization: Bearer`, or in the `header` that you name, there with or without
 `Bearer`. It needs the package `pyjwt`, which comes with `pip install seawall[jwt]`, and with the image.
 
