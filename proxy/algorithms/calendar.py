@@ -22,7 +22,8 @@ def is_calendar(seconds: float, *, month: bool = False) -> bool:
 def period(now: float, seconds: float, *, month: bool = False) -> tuple[int, int]:
     """When the one of `now` began, and when it ends: seconds since the epoch. `is_calendar` must hold."""
     if month:
-        first = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        # Whole seconds, since fractions are rounded there, and so into the month that follows.
+        first = datetime.fromtimestamp(math.floor(now), UTC).replace(day=1, hour=0, minute=0, second=0)
         after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
         return int(first.timestamp()), int(after.timestamp())
     length, offset = int(seconds), _FIRST_MONDAY if seconds == WEEK else 0

@@ -40,6 +40,12 @@ def test_a_year_ends_with_december() -> None:
     assert ("2025-12-01 00:00:00", "2026-01-01 00:00:00") == (text(start), text(end))
 
 
+def test_the_last_moment_of_a_month_is_in_it() -> None:
+    start, end = period(2051222399.9999995, MONTH, month=True)
+
+    assert ("2034-12-01 00:00:00", "2035-01-01 00:00:00") == (text(start), text(end))
+
+
 @given(_TIMES, _PERIODS, st.booleans())
 def test_each_moment_is_in_one_period_and_the_next_begins_where_it_ends(
     now: float, seconds: int, month: bool
