@@ -20,13 +20,14 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
 from threading import Event, Thread
-from typing import Literal
-
-from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+from typing import TYPE_CHECKING, Any, Literal
 
 from proxy.app.mounts import all_telling, mounts
 from proxy.app.writing import being_written
 from proxy.config.inputs import Inputs
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
 
 _log = logging.getLogger("seawall")
 
@@ -42,6 +43,13 @@ _MOST_LOOKS = 200
 """At files that are being written, which makes ten seconds: somebody may keep one open for ever."""
 _STEP_MS = 50
 _MOST_LINKS = 40  # as Linux has it, path_resolution(7)
+
+
+def _rust() -> Any:
+    """The part of watchfiles that is used. It takes 15 ms to import, for which no start waits."""
+    from watchfiles import _rust_notify  # noqa: PLC0415
+
+    return _rust_notify
 
 
 class Watcher:
@@ -128,7 +136,7 @@ class Watcher:
         try:
             # Its own limits go by the time of day, which may jump; `end` is asked at every step.
             self._notify.watch(_STEP_MS, _STEP_MS, 0, end)
-        except (OSError, WatchfilesRustInternalError) as error:
+        except (OSError, _rust().WatchfilesRustInternalError) as error:
             self._poll_instead(str(error))
 
     # ---- what the kernel is asked to tell of
@@ -145,7 +153,7 @@ class Watcher:
             self._look, self.how = LOOK_OFTEN, f"looking every {LOOK_OFTEN} s"
             return
         try:
-            self._notify = RustNotify(
+            self._notify = _rust().RustNotify(
                 list(map(str, folders)),
                 debug=False,
                 force_polling=False,
@@ -156,7 +164,7 @@ class Watcher:
         except FileNotFoundError:  # gone in between: find out anew
             self._followed, self._look = None, LOOK_OFTEN
             return
-        except (OSError, WatchfilesRustInternalError) as error:
+        except (OSError, _rust().WatchfilesRustInternalError) as error:
             self._poll_instead(str(error))
             return
         telling = all_telling(folders, mounts())

@@ -330,7 +330,7 @@ def test_an_event_that_is_missed_is_made_up_for(
     folder: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = type("Deaf", (Deaf,), {"timeouts": []})
-    monkeypatch.setattr(watching, "RustNotify", deaf)
+    monkeypatch.setattr("watchfiles._rust_notify.RustNotify", deaf)
     monkeypatch.setattr(watching, "LOOK", 0.01)
     loader = Loader(folder)
     with watched(loader, mode):
@@ -348,7 +348,7 @@ def out_of_watches(*_: object, **__: object) -> None:
 def test_where_the_kernel_cannot_tell_files_are_looked_at_often(
     folder: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(watching, "RustNotify", out_of_watches)
+    monkeypatch.setattr("watchfiles._rust_notify.RustNotify", out_of_watches)
     loader = Loader(folder)
     with watched(loader, mode) as watcher:
         for text in ("two", "three"):
