@@ -1,6 +1,11 @@
-ARG PYTHON=3.13
+# Which Python, and which Debian under it. A tag moves: for an image that can be made again, give its digest,
+#   docker build --build-arg BASE=python:3.13-slim@sha256:... --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .
+# All else is what requirements.lock says, by its hashes.
+ARG BASE=python:3.13-slim
 
-FROM python:${PYTHON}-slim AS build
+FROM ${BASE} AS build
+# With it, wheels and compiled files have no time of building in them, and the latter are checked by content.
+ARG SOURCE_DATE_EPOCH
 WORKDIR /src
 # The dependencies first: they change less often than the code, and are exactly what the lock file says.
 COPY requirements.lock ./
@@ -11,19 +16,29 @@ COPY proxy/ proxy/
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && pip --python /opt/seawall/bin/python install --no-cache-dir --no-index --no-deps --compile /wheels/*.whl
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
+ARG BASE
+ARG VERSION=""
+ARG REVISION=""
+ARG CREATED=""
 LABEL org.opencontainers.image.title="Seawall" \
       org.opencontainers.image.description="A sidecar reverse proxy that hardens an unmodified application by YAML policy files" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${BASE}"
 
-# Nothing here installs anything, so what could is taken away.
+# Nothing here installs anything, so what could is taken away: pip, and the copy of it that Python can unpack.
 RUN pip uninstall --yes --root-user-action ignore pip \
+ && rm -r "$(python -c 'import ensurepip; print(ensurepip.__path__[0])')" \
  && mkdir -p /etc/seawall/policies \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin seawall
 COPY --from=build /opt/seawall /opt/seawall
 
 # glibc's malloc returns large buffers to the kernel and fetches them again for every large body; with these it
 # keeps them. Two arenas are plenty for one busy thread. It reads them once, when the process starts.
+# Nothing is written anywhere, so the root may be read-only, without a /tmp.
 ENV MALLOC_ARENA_MAX=2 \
     MALLOC_MMAP_THRESHOLD_=33554432 \
     MALLOC_TRIM_THRESHOLD_=67108864 \

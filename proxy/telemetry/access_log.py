@@ -18,6 +18,7 @@ from proxy.problem import encodable
 from proxy.telemetry.batch_writer import BatchWriter
 from proxy.telemetry.redaction import Redaction, masked_query
 from proxy.telemetry.timestamp import rfc3339
+from proxy.telemetry.trace_context import trace_id
 
 Schedule = Callable[[float, Callable[[], None]], object]
 """Call back after so many seconds, on this thread: `loop.call_later`."""
@@ -86,6 +87,8 @@ class AccessLog:
             tail = _circumstances(exchange, outcome, hidden)
         if outcome.reason or exchange.refusal is not None or exchange.shadowed is not None:
             tail += _verdict(exchange, outcome)
+        if exchange.peer_trusted:  # as for request ids: anybody else could claim to be in another's trace
+            tail += _trace(request)
         now = self._now()
         second = int(now)
         if second != self._second:
@@ -153,6 +156,12 @@ def _circumstances(exchange: Exchange, outcome: Outcome, hidden: Redaction | Non
         told = [f"{each.error_class} {each.cause} {each.outcome}" for each in exchange.retries]
         parts += f',"retries":[{",".join(map(_text, told))}]'
     return parts if outcome.complete else parts + ',"complete":false'
+
+
+def _trace(request: Request) -> str:
+    traceparent = request.headers.get("traceparent")
+    trace = trace_id(traceparent) if traceparent else ""
+    return f',"trace_id":"{trace}"' if trace else ""
 
 
 def _verdict(exchange: Exchange, outcome: Outcome) -> str:

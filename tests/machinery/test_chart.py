@@ -1,203 +1,283 @@
-"""The chart, rendered by Helm's own code and held against the schemas of Kubernetes."""
+"""The chart of an application with its sidecar, or of Seawall alone."""
 
 from __future__ import annotations
 
-import copy
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from proxy.cli import main
 from proxy.cli.run import run
+from tests.machinery.charts import (
+    APP,
+    NEWEST,
+    OLDEST,
+    OLDEST_NATIVE,
+    SIDECAR,
+    Manifest,
+    assert_lints,
+    assert_valid,
+    changed,
+    helm,
+    of_kind,
+    rendered,
+)
 
-helm = pytest.importorskip("helm_python", reason="there is no helm-python-sdk for this platform")
-kubernetes = pytest.importorskip("kubernetes_validate")
+EXAMPLE, GATEWAY = (
+    yaml.safe_load((APP / "ci" / f"{name}-values.yaml").read_text()) for name in ("example", "gateway")
+)
+SWITCHES = {
+    "networkPolicy__enabled": {"NetworkPolicy"},
+    "podDisruptionBudget__enabled": {"PodDisruptionBudget"},
+    "autoscaling__enabled": {"HorizontalPodAutoscaler"},
+    "serviceMonitor__enabled": {"ServiceMonitor"},
+    "prometheusRule__enabled": {"PrometheusRule"},
+}
+ALL_ON = {**dict.fromkeys(SWITCHES, True), "dashboard__enabled": True}
+ALL_OFF = dict.fromkeys(ALL_ON, False)
+EVERY_VALUE: dict[str, Any] = {
+    **ALL_ON,
+    "service__annotations": {"a": "b"},
+    "podAnnotations": {"a": "b"},
+    "podLabels": {"team": "desk"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "networkPolicy__from": [{"podSelector": {}}],
+    "networkPolicy__statusFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+    "networkPolicy__egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}],
+    "podDisruptionBudget__maxUnavailable": "25%",
+    "seawall__secrets": ["helpdesk-webhooks"],
+}
+OF_THE_APP: dict[str, Any] = {
+    "app__command": ["serve"],
+    "app__args": ["--all"],
+    "app__env": [{"name": "A", "value": "b"}],
+    "app__livenessProbe": {"httpGet": {"path": "/", "port": "http"}},
+    "app__resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
+    "app__securityContext": {"runAsNonRoot": True},
+}
 
-CHART = Path(__file__).parents[2] / "helm" / "seawall-app"
-EXAMPLE: dict[str, Any] = yaml.safe_load((CHART / "ci" / "example-values.yaml").read_text())
-OLDEST, NEWEST = "1.30", kubernetes.latest_version()
+
+def render(values: Manifest = EXAMPLE, **changes: Any) -> list[Manifest]:
+    return rendered(APP, changed(values, **changes))[0]
 
 
-def values(**changes: Any) -> dict[str, Any]:
-    """The example's values; `app__port=1` sets `app.port`."""
-    merged = copy.deepcopy(EXAMPLE)
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        place = merged
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = value
-    return merged
+def notes(values: Manifest = EXAMPLE, **changes: Any) -> str:
+    return rendered(APP, changed(values, **changes))[1]
 
 
-def render(**changes: Any) -> dict[str, Any]:
-    """Kind -> manifest, and `notes` -> the text."""
-    with helm.Chart.load(CHART) as chart:
-        rendered = chart.render(values(**changes), name="demo", namespace="prod")
-    manifests = {"notes": rendered.pop("seawall-app/templates/NOTES.txt")}
-    for text in rendered.values():
-        for manifest in yaml.safe_load_all(text):
-            if manifest is not None:
-                manifests[manifest["kind"]] = manifest
-    return manifests
+def kinds(manifests: list[Manifest]) -> set[str]:
+    return {manifest["kind"] for manifest in manifests}
 
 
-def pod(**changes: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = render(**changes)["Deployment"]["spec"]["template"]["spec"]
+def pod(values: Manifest = EXAMPLE, **changes: Any) -> Manifest:
+    spec = of_kind(render(values, **changes), "Deployment")["spec"]["template"]["spec"]
+    assert isinstance(spec, dict)
     return spec
 
 
-def sidecar(**changes: Any) -> dict[str, Any]:
-    (container,) = pod(**changes)["initContainers"]
-    assert isinstance(container, dict)
-    return container
+@pytest.mark.parametrize("values", [EXAMPLE, GATEWAY], ids=["sidecar", "gateway"])
+@pytest.mark.parametrize("switches", [ALL_ON, ALL_OFF], ids=["all on", "all off"])
+def test_lint_finds_no_warning_and_no_error(values: Manifest, switches: dict[str, bool]) -> None:
+    assert_lints(APP, changed(values, **switches))
 
 
-def app(**changes: Any) -> dict[str, Any]:
-    (container,) = pod(**changes)["containers"]
-    assert isinstance(container, dict)
-    return container
+@pytest.mark.parametrize("version", [OLDEST, OLDEST_NATIVE, NEWEST])
+@pytest.mark.parametrize(
+    ("values", "more"), [(EXAMPLE, OF_THE_APP), (GATEWAY, {})], ids=["sidecar", "gateway"]
+)
+def test_every_manifest_is_valid_in_the_oldest_and_the_newest_kubernetes(
+    values: Manifest, more: dict[str, Any], version: str
+) -> None:
+    manifests = render(values, **EVERY_VALUE, **more, seawall__kubeVersion=version)
+
+    everything = {"ConfigMap", "Deployment", "Service"}.union(*SWITCHES.values())
+    assert everything == kinds(manifests)
+    assert_valid(manifests, version)
 
 
-def test_lint_finds_no_warning_and_no_error() -> None:
-    report = helm.lint(CHART, EXAMPLE, strict=True)
+@pytest.mark.parametrize(("switch", "made"), SWITCHES.items(), ids=SWITCHES)
+@pytest.mark.parametrize("values", [EXAMPLE, GATEWAY], ids=["sidecar", "gateway"])
+def test_each_switch_turns_its_own_on_and_off_and_nothing_else(
+    values: Manifest, switch: str, made: set[str]
+) -> None:
+    always = {"ConfigMap", "Deployment", "Service"}
 
-    assert [] == report["errors"]
-    assert [] == [message for message in report["messages"] if message["severity"] > 1]
-
-
-@pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_every_manifest_is_valid_in_the_oldest_and_the_newest_kubernetes(version: str) -> None:
-    manifests = render(
-        app__command=["serve"],
-        app__args=["--all"],
-        app__env=[{"name": "A", "value": "b"}],
-        app__livenessProbe={"httpGet": {"path": "/", "port": "app"}},
-        app__resources={"limits": {"memory": "1Gi"}},
-        app__securityContext={"runAsNonRoot": True},
-        podAnnotations={"a": "b"},
-        podLabels={"team": "desk"},
-        imagePullSecrets=[{"name": "registry"}],
+    assert always | made == kinds(render(values, **{**ALL_OFF, switch: True}))
+    assert always | set().union(*SWITCHES.values()) - made == kinds(
+        render(values, **{**ALL_ON, switch: False})
     )
-    del manifests["notes"]
-
-    assert {"ConfigMap", "Deployment", "NetworkPolicy", "Service"} == set(manifests)
-    for manifest in manifests.values():
-        kubernetes.validate(manifest, version, strict=True)
 
 
-def test_seawall_is_a_native_sidecar_that_nothing_waits_for_but_its_own_life() -> None:
-    seawall = sidecar()
-
-    assert "Always" == seawall["restartPolicy"]
-    assert ("/livez", "/livez", "/readyz") == tuple(
-        seawall[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+def test_the_dashboard_is_a_config_map_more() -> None:
+    (on,), off = (
+        [
+            each
+            for each in render(dashboard__enabled=enabled)
+            if each["metadata"]["labels"].get("grafana_dashboard") == "1"
+        ]
+        for enabled in (True, False)
     )
-    assert {"status"} == {
-        seawall[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
-    }
+
+    assert "demo-seawall-app-dashboard" == on["metadata"]["name"]
+    assert [] == off
 
 
-def test_seawall_understands_what_it_is_started_with() -> None:
-    command, *arguments = sidecar(seawall__drainSeconds=13)["args"]
+def test_the_application_is_behind_a_native_sidecar() -> None:
+    spec = pod(app__port=5000, seawall__port=9000)
 
-    parsed = run.make_context(command, arguments).params
-
-    assert ("run", 13.0, 64 * 2**20) == (command, parsed["drain"], parsed["max_buffered"])
-
-
-def test_seawall_may_do_nothing_that_it_does_not_need() -> None:
-    assert {
-        "runAsNonRoot": True,
-        "runAsUser": 10001,
-        "runAsGroup": 10001,
-        "readOnlyRootFilesystem": True,
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    } == sidecar()["securityContext"]
-    assert pod()["automountServiceAccountToken"] is False
+    (app,), (seawall,) = spec["containers"], spec["initContainers"]
+    assert ("app", "seawall", "Always") == (app["name"], seawall["name"], seawall["restartPolicy"])
+    assert {"--listen=0.0.0.0:9000", "--upstream=http://127.0.0.1:5000"} <= set(seawall["args"])
+    assert {"httpGet": {"path": "/", "port": 5000}} == app["readinessProbe"]
+    assert spec["automountServiceAccountToken"] is False
 
 
-def test_the_policies_are_a_directory_so_that_the_kubelet_keeps_them_current() -> None:
-    spec = pod()
+def test_a_gateway_is_seawall_alone_and_its_policies_name_the_upstreams() -> None:
+    spec = pod(GATEWAY)
 
-    assert [{"name": "policies", "mountPath": "/etc/seawall/policies", "readOnly": True}] == spec[
-        "initContainers"
-    ][0]["volumeMounts"]
-    assert [{"name": "policies", "configMap": {"name": "demo-seawall-app-policies"}}] == spec["volumes"]
-    assert "--policies=/etc/seawall/policies" in spec["initContainers"][0]["args"]
+    (seawall,) = spec["containers"]
+    assert "initContainers" not in spec
+    assert [] == [argument for argument in seawall["args"] if argument.startswith("--upstream")]
+    assert {"preStop": {"sleep": {"seconds": 10}}} == seawall["lifecycle"]
+    assert 10 + 20 + 5 == spec["terminationGracePeriodSeconds"]
+    command, *arguments = seawall["args"]
+    assert "run" == command
+    assert run.make_context(command, arguments).params["upstream"] is None
 
 
-def test_the_service_leads_to_seawall_and_seawall_to_the_application() -> None:
-    service = render(app__port=5000, seawall__port=9000)["Service"]["spec"]
-    seawall = sidecar(app__port=5000, seawall__port=9000)
+@pytest.mark.parametrize(
+    ("values", "upstream"),
+    [(EXAMPLE, ["--upstream=http://127.0.0.1:3000"]), (GATEWAY, [])],
+    ids=["app", "gateway"],
+)
+def test_the_policies_that_it_brings_are_without_a_problem(
+    values: Manifest, upstream: list[str], tmp_path: Path
+) -> None:
+    data = of_kind(render(values), "ConfigMap")["data"]
+    for name, text in data.items():
+        (tmp_path / name).write_text(text)
+
+    done = CliRunner().invoke(main, ["check", "--strict", *upstream, str(tmp_path)])
+
+    assert 0 == done.exit_code, done.output
+
+
+def test_the_service_leads_to_seawall_by_number() -> None:
+    service = of_kind(render(seawall__port=9000), "Service")["spec"]
 
     assert [{"name": "http", "port": 80, "targetPort": 9000}] == service["ports"]
-    assert {"--listen=0.0.0.0:9000", "--upstream=http://127.0.0.1:5000"} <= set(seawall["args"])
 
 
-def test_the_service_and_the_network_policy_find_the_pods_of_the_deployment() -> None:
-    manifests = render(podLabels={"team": "desk"})
-    labels = manifests["Deployment"]["spec"]["template"]["metadata"]["labels"]
+def test_whatever_selects_pods_finds_those_of_the_deployment() -> None:
+    manifests = render(podLabels={"team": "desk"}, **ALL_ON)
+    labels = of_kind(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        each["spec"]["selector"] if each["kind"] == "Service" else each["spec"]["selector"]["matchLabels"]
+        for each in manifests
+        if each["kind"] in ("Deployment", "PodDisruptionBudget", "Service")
+    ]
+    selectors.append(of_kind(manifests, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"])
 
-    for selector in (
-        manifests["Deployment"]["spec"]["selector"]["matchLabels"],
-        manifests["Service"]["spec"]["selector"],
-        manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
-    ):
+    assert 5 == len(selectors)
+    for selector in selectors:
         assert selector.items() <= labels.items()
 
 
 def test_nobody_reaches_the_application_past_seawall() -> None:
-    (rule,) = render(app__port=5000)["NetworkPolicy"]["spec"]["ingress"]
+    spec = of_kind(render(app__port=5000), "NetworkPolicy")["spec"]
 
-    assert [{"port": 8080}, {"port": 9902}] == rule["ports"]
+    assert [{"ports": [{"port": 8080}]}, {"ports": [{"port": 9902}]}] == spec["ingress"]
+    assert ["Ingress"] == spec["policyTypes"]
+
+
+def test_the_network_policy_says_who_may_come_in_and_where_the_pod_may_go() -> None:
+    clients, prometheus, away = ({"podSelector": {"matchLabels": {"a": name}}} for name in "xyz")
+
+    spec = of_kind(
+        render(
+            networkPolicy__from=[clients],
+            networkPolicy__statusFrom=[prometheus],
+            networkPolicy__egress=[{"to": [away]}],
+        ),
+        "NetworkPolicy",
+    )["spec"]
+
+    assert [[clients], [prometheus]] == [rule["from"] for rule in spec["ingress"]]
+    assert (["Ingress", "Egress"], [{"to": [away]}]) == (spec["policyTypes"], spec["egress"])
 
 
 def test_without_the_network_policy_the_notes_say_what_that_means() -> None:
-    rendered = render(networkPolicy__enabled=False)
+    warning = "other pods can reach port 3000 of these pods, past Seawall"
 
-    assert "NetworkPolicy" not in rendered
-    assert "other pods can reach port 3000 of these pods, past Seawall" in rendered["notes"]
-
-
-def test_the_grace_period_has_room_for_the_delay_the_application_and_the_drain() -> None:
-    changes = {"stopDelaySeconds": 7, "app__stopSeconds": 11, "seawall__drainSeconds": 13}
-
-    assert 7 + 11 + 13 + 5 == pod(**changes)["terminationGracePeriodSeconds"]
-    assert {"preStop": {"sleep": {"seconds": 7}}} == app(**changes)["lifecycle"]
-    assert "--drain=13s" in sidecar(**changes)["args"]
+    assert warning in notes(networkPolicy__enabled=False)
+    assert warning not in notes()
+    assert warning not in notes(GATEWAY, networkPolicy__enabled=False)
 
 
-def test_a_delay_of_nothing_leaves_the_hook_out() -> None:
-    assert "lifecycle" not in app(stopDelaySeconds=0)
+def test_the_autoscaler_owns_the_number_of_replicas() -> None:
+    off, on = (
+        of_kind(render(autoscaling__enabled=enabled), "Deployment")["spec"] for enabled in (False, True)
+    )
+
+    assert (2, None) == (off.get("replicas"), on.get("replicas"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, ["seawall"], id="the application requests nothing"),
+        pytest.param(
+            {"app__resources": {"requests": {"cpu": "1"}}}, ["seawall", "app"], id="it requests CPU"
+        ),
+        pytest.param({"seawall__kubeVersion": "1.26"}, [None], id="the cluster cannot tell containers apart"),
+    ],
+)
+def test_the_autoscaler_looks_at_the_containers_that_request_cpu(
+    changes: dict[str, Any], expected: list[str | None]
+) -> None:
+    metrics = of_kind(render(autoscaling__enabled=True, **changes), "HorizontalPodAutoscaler")["spec"][
+        "metrics"
+    ]
+
+    assert expected == [metric.get("containerResource", {}).get("container") for metric in metrics]
+
+
+def test_prometheus_scrapes_the_status_port_by_a_service_that_no_client_uses() -> None:
+    manifests = render(serviceMonitor__enabled=True, serviceMonitor__labels={"release": "prometheus"})
+    (metrics,) = [each for each in manifests if each["metadata"]["name"] == "demo-seawall-app-metrics"]
+    monitor = of_kind(manifests, "ServiceMonitor")
+    found_by = monitor["spec"]["selector"]["matchLabels"]
+
+    (port,) = metrics["spec"]["ports"]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (port["name"], 9902, "/metrics") == (endpoint["port"], port["targetPort"], endpoint["path"])
+    assert "prometheus" == monitor["metadata"]["labels"]["release"]
+    assert [metrics] == [
+        each
+        for each in manifests
+        if each["kind"] == "Service" and found_by.items() <= each["metadata"]["labels"].items()
+    ]
 
 
 def test_files_in_the_values_stand_instead_of_the_charts_own_letter_by_letter() -> None:
     text = 'version: 1\nx-text: "{{ request_id }} ${HOME}"\n'
 
-    data = render(policies__files={"helpdesk.yaml": text})["ConfigMap"]["data"]
+    data = of_kind(render(seawall__policies={"files": {"helpdesk.yaml": text}}), "ConfigMap")["data"]
 
     assert {"helpdesk.yaml": text} == data
 
 
-def test_a_change_of_the_policies_restarts_no_pod() -> None:
-    before, after = (
-        render(policies__files={"a.yaml": text}) for text in ("version: 1\n", "version: 1 # 2\n")
-    )
-
-    assert before["ConfigMap"] != after["ConfigMap"]
-    assert before["Deployment"] == after["Deployment"]
-
-
 def test_a_config_map_of_ones_own_is_mounted_and_none_is_made() -> None:
-    rendered = render(policies__existingConfigMap="mine")
+    own = {"existingConfigMap": "mine"}
+    (volume,) = pod(seawall__policies=own)["volumes"]
 
-    assert "ConfigMap" not in rendered
-    assert {"name": "mine"} == rendered["Deployment"]["spec"]["template"]["spec"]["volumes"][0]["configMap"]
-    assert "in the ConfigMap mine" in rendered["notes"]
+    assert "ConfigMap" not in kinds(render(seawall__policies=own))
+    assert {"name": "mine"} == volume["configMap"]
+    assert "in the ConfigMap mine" in notes(seawall__policies=own)
 
 
 @pytest.mark.parametrize(
@@ -207,10 +287,11 @@ def test_a_config_map_of_ones_own_is_mounted_and_none_is_made() -> None:
         pytest.param({"app__prot": 1}, "'prot' not allowed", id="a key that is none"),
         pytest.param({"app__port": "3000"}, "got string, want integer", id="a port in quotes"),
         pytest.param({"app__port": 8080}, "must differ", id="the port of Seawall"),
-        pytest.param({"app__port": 9901}, "must differ", id="the port of Seawall's admin"),
-        pytest.param({"seawall__port": 80}, "minimum", id="a port for root"),
-        pytest.param({"seawall__maxBuffered": "64Mi"}, "does not match pattern", id="a size of Kubernetes"),
-        pytest.param({"policies__files": {"a.json": ""}}, "does not match pattern", id="not a YAML file"),
+        pytest.param({"seawall__prot": 1}, "'prot' not allowed", id="a key that is none of Seawall's"),
+        pytest.param({"seawall__enabled": False}, "seawall/enabled", id="without Seawall"),
+        pytest.param({"app__enabled": False}, "name the upstreams", id="a gateway to nowhere"),
+        pytest.param({"metricsNamespace": "sea-wall"}, "does not match pattern", id="no metric's name"),
+        pytest.param({"prometheusRule__runbooks": "https://a/"}, "does not match", id="a slash too many"),
     ],
 )
 def test_values_that_cannot_work_are_refused(changes: dict[str, Any], complaint: str) -> None:
@@ -219,12 +300,25 @@ def test_values_that_cannot_work_are_refused(changes: dict[str, Any], complaint:
 
 
 def test_names_stay_within_what_kubernetes_takes() -> None:
-    with helm.Chart.load(CHART) as chart:
-        rendered = chart.render(EXAMPLE, name="a" * 53, namespace="prod")
+    manifests, _ = rendered(APP, changed(EXAMPLE, **ALL_ON), name="a" * 53)
 
-    names = [
-        manifest["metadata"]["name"]
-        for path, text in rendered.items()
-        if path.endswith(".yaml") and (manifest := yaml.safe_load(text))
-    ]
-    assert max(map(len, names)) <= 63
+    longest = max((each["metadata"]["name"] for each in manifests), key=len)
+    assert len(longest) <= 63
+
+
+def test_who_fetches_the_chart_as_a_package_has_the_templates_of_the_sidecar_in_it(tmp_path: Path) -> None:
+    with helm.Chart.load(APP) as chart:
+        package = Path(chart.save(tmp_path))
+
+    with tarfile.open(package) as packed:
+        assert "seawall-app/charts/seawall-sidecar/templates/_pod.tpl" in packed.getnames()
+    packed_manifests, _ = rendered(package, EXAMPLE)
+    assert render() == packed_manifests
+
+
+def test_the_two_charts_and_the_package_have_one_version() -> None:
+    app, sidecar = (yaml.safe_load((chart / "Chart.yaml").read_text()) for chart in (APP, SIDECAR))
+    (dependency,) = app["dependencies"]
+
+    assert (sidecar["name"], sidecar["version"]) == (dependency["name"], dependency["version"])
+    assert {app["appVersion"], sidecar["appVersion"]} == {"0.1.0"}

@@ -66,6 +66,38 @@ def test_the_final_stage_installs_nothing_and_has_no_pip() -> None:
 
     assert not re.search(r"pip install|pip wheel|apt|curl|gcc", runs)
     assert "pip uninstall --yes" in runs
+    assert "import ensurepip" in runs
+
+
+def test_what_the_final_stage_takes_away_is_what_python_can_unpack_pip_from() -> None:
+    removed = re.search(r'rm -r "\$\(python -c \'(.*?)\'\)"', the("RUN"))
+    assert removed is not None
+
+    done = subprocess.run(
+        [sys.executable, "-c", removed[1]], text=True, capture_output=True, check=False
+    ).stdout.strip()
+
+    assert ("ensurepip", True) == (Path(done).name, (Path(done) / "__main__.py").exists())
+
+
+def test_both_stages_stand_on_one_base_which_may_be_given_by_its_digest() -> None:
+    before = next(argument for step, argument in instructions() if step == "ARG")
+    stages = [argument.split()[0] for step, argument in instructions() if step == "FROM"]
+
+    assert re.fullmatch(r"BASE=python:3\.\d+-slim", before)
+    assert ["${BASE}"] * 2 == stages
+
+
+def test_labels_say_what_it_is_and_what_it_was_made_of() -> None:
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', the("LABEL")))
+    arguments = {argument.partition("=")[0] for step, argument in final_stage() if step == "ARG"}
+
+    assert {"Seawall", "Apache-2.0"} == {labels["title"], labels["licenses"]}
+    assert labels["description"]
+    assert {"version": "VERSION", "revision": "REVISION", "created": "CREATED", "base.name": "BASE"} == {
+        name: value.strip("${}") for name, value in labels.items() if value.startswith("$")
+    }
+    assert {"VERSION", "REVISION", "CREATED", "BASE"} == arguments
 
 
 def test_dependencies_come_from_the_lock_and_are_checked_by_hash() -> None:

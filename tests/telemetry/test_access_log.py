@@ -271,3 +271,28 @@ def test_what_is_redacted_is_not_in_a_line(log: Log) -> None:
         line["path"],
         line["query"],
     )
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "fields", "expected"),
+    [
+        pytest.param(True, [TRACEPARENT], TRACE, id="a trusted proxy"),
+        pytest.param(False, [TRACEPARENT], None, id="anybody else, who may be in nobody's trace"),
+        pytest.param(True, [], None, id="no trace"),
+        pytest.param(True, ["00-" + "x" * 52], None, id="what is none"),
+        pytest.param(True, [TRACEPARENT, TRACEPARENT], None, id="two of them"),
+    ],
+)
+def test_the_trace_of_a_request_is_told_where_a_trusted_proxy_says_it(
+    log: Log, trusted: bool, fields: list[str], expected: str | None
+) -> None:
+    exchange = an_exchange()
+    exchange.peer_trusted = trusted
+    for value in fields:
+        exchange.request.headers.add("traceparent", value)
+
+    assert expected == log.line(exchange, FINE).get("trace_id")

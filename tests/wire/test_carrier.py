@@ -43,6 +43,18 @@ async def test_a_request_and_its_answer_pass() -> None:
     ] == echo.seen
 
 
+async def test_the_trace_that_a_request_belongs_to_goes_on_as_it_came() -> None:
+    trace = b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\ntracestate: a=1,b=2\r\n"
+    echo = Echo()
+    async with RawUpstream(echo) as upstream, wire(upstream.port) as running:
+        peer = await running.connect()
+        peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + trace + b"\r\n")
+        await peer.message()
+        peer.close()
+
+    assert trace in echo.seen[0]
+
+
 async def test_connections_are_kept_on_both_sides() -> None:
     echo = Echo()
     async with RawUpstream(echo) as upstream, wire(upstream.port) as running:
