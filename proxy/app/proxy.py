@@ -127,6 +127,8 @@ class Proxy:
         self._metrics = Metrics(
             log_dropped=lambda: self._access_log.dropped if self._access_log else 0,
             turned_away=lambda: self.server.turned_away,
+            connections=lambda: self.server.open_connections,
+            tasks=lambda: len(asyncio.all_tasks(self._loop)),
             breakers=self._breakers.states,
             gauges=lambda: gauges(self._parts.state),
             audit=self._audited,

@@ -80,18 +80,21 @@ class Metrics(Collector):
     """Counts on one thread; `render` on the same. Raises ValueError where a name or bucket is none.
 
     `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
-    clients were one too many, `breakers` the state of each circuit breaker by its name, `gauges` other
-    numbers of policies (metric, name, value), and `audit` how the audit log is doing, where there is one.
-    `store` is the one that can fail.
+    clients were one too many, `connections` how many are open, `tasks` how many the event loop has,
+    `breakers` the state of each circuit breaker by its name, `gauges` other numbers of policies (metric,
+    name, value), and `audit` how the audit log is doing, where there is one. `store` is the one that can
+    fail.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # whom to ask at a scrape, each by name
         self,
         namespace: str = "seawall",
         buckets: Sequence[float] = BUCKETS,
         *,
         log_dropped: Callable[[], int] = lambda: 0,
         turned_away: Callable[[], int] = lambda: 0,
+        connections: Callable[[], int] = lambda: 0,
+        tasks: Callable[[], int] = lambda: 0,
         breakers: Callable[[], Mapping[str, str]] = dict,
         gauges: Callable[[], Iterable[tuple[str, str, float]]] = tuple,
         audit: Callable[[], Audited | None] = lambda: None,
@@ -99,6 +102,8 @@ class Metrics(Collector):
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
+        self._connections = connections
+        self._tasks = tasks
         self._breakers = breakers
         self._gauges = gauges
         self._audit = audit
@@ -307,7 +312,12 @@ class Metrics(Collector):
             "Connections of clients that were closed at once, since as many were open as may be.",
             self._turned_away(),
         )
-
+        yield GaugeMetricFamily(
+            self._name("client_connections"), "Connections of clients that are open.", self._connections()
+        )
+        yield GaugeMetricFamily(
+            self._name("tasks"), "Tasks of the event loop: without traffic, always the same.", self._tasks()
+        )
         audited = self._audit()
         if audited is not None:
             yield GaugeMetricFamily(

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # RFC 9110, section 9.2.2: repeating these has the same effect as sending them once.
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+_STALE = UpstreamError(502, "upstream.stale", "The connection had been closed while it was idle.")
+"""For metrics alone: the call is made again, and nobody else hears of it."""
 
 
 class Attempts(Reply, eq=False):
@@ -185,6 +187,7 @@ class Attempts(Reply, eq=False):
             # It was closed while idle, and that news crossed our request (RFC 9112, section 9.3.1).
             self._recovering = True
             self._connection = None
+            self.client.serving.recorder.attempted(self.route.upstream.name, None, _STALE)
             self.exchange.attempts += 1
             self._connect()
             return

@@ -151,6 +151,13 @@ def test_connections_that_were_one_too_many_are_told() -> None:
     assert [({}, 7)] == samples(Metrics(turned_away=lambda: 7), "seawall_connections_turned_away_total")
 
 
+def test_what_would_show_a_leak_is_told() -> None:
+    metrics = Metrics(connections=lambda: 3, tasks=lambda: 5)
+
+    assert [({}, 3)] == samples(metrics, "seawall_client_connections")
+    assert [({}, 5)] == samples(metrics, "seawall_tasks")
+
+
 def test_the_state_of_a_circuit_breaker_is_a_number() -> None:
     metrics = Metrics(breakers=lambda: {"a": "closed", "b": "open", "c": "half-open"})
 
@@ -182,6 +189,8 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_config": "info",
         "ingestion_access_log_dropped": "counter",
         "ingestion_connections_turned_away": "counter",
+        "ingestion_client_connections": "gauge",
+        "ingestion_tasks": "gauge",
         "ingestion_circuit_breaker_state": "gauge",
     } == {family.name: family.type for family in metrics.collect()}
 

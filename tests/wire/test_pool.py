@@ -56,6 +56,18 @@ async def test_a_stale_connection_is_replaced_where_the_request_may_be_repeated(
     assert ([method] * 2, 2) == (script.requests, upstream.connections)
 
 
+async def test_a_call_over_a_stale_connection_is_counted_as_every_call_is() -> None:
+    script = Script(answers_once_and_closes_on_the_next, answers)
+    async with RawUpstream(script) as upstream, wire(upstream.port) as running:
+        await ask(running)
+        await ask(running)
+        await running.settled()
+
+    assert [1, 2] == [exchange.attempts for exchange in running.records.exchanges]
+    reasons = [getattr(error, "reason", status) for status, error in running.records.attempts]
+    assert [200, "upstream.stale", 200] == reasons
+
+
 @pytest.mark.parametrize("method", [b"POST", b"PATC"])
 async def test_a_stale_connection_is_not_replaced_where_it_may_not(method: bytes) -> None:
     script = Script(answers_once_and_closes_on_the_next, answers)
