@@ -25,12 +25,14 @@ from proxy.policies.identity.webhook_signature import WebhookSignatureConfig
 from proxy.policy import Hooks, Services
 from proxy.shadow import in_shadow
 from proxy.testing import FakeUpstream, exchange, fake_services, route
+from tests.policies.identity import tokens
 from tests.policies.identity.callers import GOOD, OTHER, a_config, a_key
 from tests.policies.reading import fields, problems, refusal
 
 PASSED = (200, None)
 MISSING = (401, "authenticate.missing")
 INVALID = (401, "authenticate.invalid")
+FORBIDDEN = (403, "authenticate.forbidden")
 UNAVAILABLE = (503, "authenticate.unavailable")
 
 KEY = {"X-API-Key": GOOD}
@@ -105,6 +107,26 @@ async def test_one_way_is_enough_and_nothing_wrong_may_be_shown(
     headers: Mapping[str, str], expected: tuple[int, str | None]
 ) -> None:
     assert expected == await answer(a_policy(*ALL), exchange(headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("role", "beside", "expected"),
+    [
+        ("admin", {}, PASSED),
+        ("support", {}, PASSED),
+        ("guest", {}, FORBIDDEN),
+        ("guest", KEY, FORBIDDEN),
+        ("guest", WRONG_KEY, INVALID),
+        ("support", WRONG_KEY, INVALID),
+    ],
+)
+async def test_a_token_that_one_way_does_not_allow_may_be_allowed_by_another(
+    role: str, beside: Mapping[str, str], expected: tuple[int, str | None]
+) -> None:
+    ways = (Way(jwt=tokens.a_config(claims={"role": (allowed,)})) for allowed in ("admin", "support"))
+    shown = {"Authorization": f"Bearer {tokens.token(role=role)}"}
+
+    assert expected == await answer(a_policy(*ways, BY_KEY), exchange(headers=shown | beside))
 
 
 @given(st.integers(0, 63), st.characters(min_codepoint=33, max_codepoint=126), st.booleans())

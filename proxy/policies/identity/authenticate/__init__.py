@@ -40,8 +40,9 @@ route of the configuration, whether or not they are authenticated, in no spellin
 and in no trailer. What can't stand in a header, such as a line break in a claim, refuses the request.
 
 **What the client sees.** `401` with one `WWW-Authenticate` for each way, whatever was wrong with
-which; the log and the decision tell. `503` where what was shown can't be judged now, such as when a
-token's issuer is out of reach.
+which; the log and the decision tell. `403` where all that was shown is right, but a token of it does not
+allow the request. `503` where what was shown can't be judged now, such as when a token's issuer is out
+of reach.
 
 **In shadow.** Nothing changes: nobody is known by it, and headers of clients stay what they are
 unless another route enforces a policy that forwards them. Let no application trust these before.
@@ -81,9 +82,10 @@ from proxy.policy import Services
 
 MISSING = (401, "authenticate.missing", "This service wants to know who you are.")
 INVALID = (401, "authenticate.invalid", "What was shown to prove who you are is not accepted.")
+FORBIDDEN = (403, "authenticate.forbidden", "Who you are does not allow this request.")
 UNAVAILABLE = (503, "authenticate.unavailable", "It can't be told now who you are.")
 
-REASONS = (MISSING, INVALID, UNAVAILABLE)
+REASONS = (MISSING, INVALID, FORBIDDEN, UNAVAILABLE)
 
 _TAKEN = frozenset(
     """
@@ -202,7 +204,10 @@ class Authenticate:
                 raise Rejection(
                     *UNAVAILABLE, cause=verdict.cause, facts=verdict.facts, retry_after=verdict.retry_after
                 )
-            raise Rejection(*INVALID, headers=self._challenge, cause=verdict.cause, facts=verdict.facts)
+            forbidden = verdict.forbidden
+            status = INVALID if forbidden is None else FORBIDDEN
+            headers = self._challenge if forbidden is None else forbidden.headers
+            raise Rejection(*status, headers=headers, cause=verdict.cause, facts=verdict.facts)
         identity = verdict.identity
         if identity is not None:
             self._tell(exchange, identity)

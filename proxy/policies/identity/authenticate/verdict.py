@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from proxy.errors import Rejection
 from proxy.exchange import Identity
 
-_WRONG, _UNJUDGED = 401, 503
+_WRONG, _FORBIDDEN, _UNJUDGED = 401, 403, 503
+_OF_CREDENTIALS = (_WRONG, _FORBIDDEN, _UNJUDGED)
 
 
 class Verdict:
@@ -30,7 +31,7 @@ class Verdict:
 
     def refused(self, kind: str, rejection: Rejection) -> None:
         """A way of `kind` does not. Raises what has nothing to do with a credential, such as a 413."""
-        if rejection.status not in (_WRONG, _UNJUDGED) or not rejection.reason.startswith(f"{kind}."):
+        if rejection.status not in _OF_CREDENTIALS or not rejection.reason.startswith(f"{kind}."):
             raise rejection
         if self._rejections is None:
             self._rejections = []
@@ -45,6 +46,15 @@ class Verdict:
     def unjudged(self) -> bool:
         """Some of that may be right: nobody could tell."""
         return any(rejection.status == _UNJUDGED for _, rejection in self._standing())
+
+    @property
+    def forbidden(self) -> Rejection | None:
+        """Of the first way that says that what was shown is right and allows too little; None where
+        something else is wrong."""
+        standing = self._standing()
+        found = [(kind, each) for kind, each in standing if each.status == _FORBIDDEN]
+        kinds = {kind for kind, _ in found}
+        return found[0][1] if found and all(kind in kinds for kind, _ in standing) else None
 
     @property
     def retry_after(self) -> float | None:
