@@ -58,8 +58,8 @@ from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity, Request
-from proxy.headers import Headers, spellings
-from proxy.policies.authenticator import settle
+from proxy.headers import Headers
+from proxy.policies.authenticator import lookalikes, settle, too_many_dashes
 from proxy.policies.identity.api_key.keys import (
     Key,
     KeyFormat,
@@ -79,7 +79,6 @@ EXPIRED = (401, "api_key.expired", "This API key has expired.")
 REASONS = (MISSING, INVALID, EXPIRED)
 
 _LONGEST = 1024
-_MOST_DASHES = 8
 _FEW = 8
 _USUAL = HeaderName("X-API-Key")
 
@@ -117,8 +116,8 @@ class ApiKeyConfig(PolicyConfig, frozen=True, kw_only=True):
         """One place for the key, and at least one key."""
         if self.header is not None and self.query is not None:
             yield "query", "a key stands in one place; expected `header` or `query`"
-        if self.header is not None and sum(map(self.header.count, "-_")) > _MOST_DASHES:
-            yield "header", f"there are too many dashes in it; expected at most {_MOST_DASHES}"
+        if self.header is not None and (wrong := too_many_dashes(self.header)):
+            yield "header", wrong
         if self.query is not None and MASK not in masked_query(f"{quote(self.query)}=x"):
             yield "query", _NOT_MASKED
         if not self.keys and self.keys_file is None:
@@ -155,7 +154,7 @@ class ApiKey:
         self._query = config.query
         self._matches = None if config.format is None else re.compile(config.format.encode()).fullmatch
         self._known = {known.digest: known for known in map(_known, _all_keys(config))}
-        self._lookalikes = spellings(self._header) - {self._header.lower().encode()}
+        self._lookalikes = lookalikes(self._header)
         self._hides = config.hide_credentials
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
         self.challenge = [("WWW-Authenticate", f"ApiKey {place}")]

@@ -56,10 +56,10 @@ say who the caller is and what else the token says: `alice: '{"org": "acme"}'`.
 **Hardened against.** Another algorithm than yours, `none` among them; a public key used as a secret;
 keys that a token brings along or points to (`jwk`, `jku`, `x5u`, `x5c`); extensions that nobody here
 knows (`crit`, `b64`); encrypted tokens; claims that stand twice; encodings with two spellings; numbers
-that are no dates; ids that are no text; a second token beside the first; other spellings of the header
-(`X_Token`) that CGI can't tell from it; tokens without a key's name that would have many keys tried;
-fetches without end for keys that nobody has; large tokens (`max_size`), and large sets of keys (1 MiB,
-100 keys).
+that are no dates; ids that are no text; a second token beside the first; other spellings of the header,
+and of those that claims are compared with, that CGI can't tell from them (`X_Token`); tokens without a
+key's name that would have many keys tried; fetches without end for keys that nobody has; large tokens
+(`max_size`), and large sets of keys (1 MiB, 100 keys).
 """
 
 from __future__ import annotations
@@ -78,10 +78,9 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, HeaderValue, Size
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
-from proxy.headers import spellings
-from proxy.policies.authenticator import settle
+from proxy.policies.authenticator import lookalikes, settle
 from proxy.policies.authorities import authorities_in
-from proxy.policies.identity.jwt.claims import RequestFact, rules
+from proxy.policies.identity.jwt.claims import RequestFact, headers_in, rules
 from proxy.policies.identity.jwt.config import JwksConfig
 from proxy.policies.identity.jwt.faults import faults
 from proxy.policies.identity.jwt.keys import AlgorithmName, Ring, of_secrets, of_set
@@ -189,7 +188,7 @@ class Jwt:
         self._rules = rules(config.claims)
         self._header = config.header
         self._stale_keys_for = config.stale_keys_for
-        self._lookalikes = spellings(config.header) - {config.header.lower().encode()}
+        self._lookalikes = lookalikes(config.header).union(*map(lookalikes, headers_in(config.claims)))
         self._hides = config.hide_credentials
         realm = config.realm.replace("\\", "\\\\").replace('"', '\\"')
         bearer = f'Bearer realm="{realm}"'  # RFC 6750, section 3
