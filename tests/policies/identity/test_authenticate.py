@@ -472,3 +472,10 @@ def test_two_ways_in_one_entry_are_told_apart(tmp_path: Any) -> None:
 def test_a_header_for_credentials_is_not_forwarded(name: str) -> None:
     with pytest.raises(ValueError, match=f"`forward` has {name}, where api_key looks for a credential"):
         a_policy(forward={name: "auth.id"})
+
+
+def test_nor_is_the_header_of_a_token() -> None:
+    way = Way(jwt=tokens.a_config(header="X-Token"))
+
+    with pytest.raises(ValueError, match="`forward` has x_token, where jwt looks for a credential"):
+        a_policy(way, forward={"x_token": "auth.id"})

@@ -55,7 +55,8 @@ one; methods in other spellings; ways whose refusal would tell which of them kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from inspect import iscoroutinefunction
 from typing import Annotated, Any, NamedTuple
@@ -134,11 +135,11 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
         if count_of_spellings(self.forward) > MOST_SPELLINGS:
             yield "forward", "the names have too many dashes; expected fewer, or fewer names"
         for name in self.forward:
-            if name.lower().replace("_", "-") in _TAKEN:
+            if _as_cgi(name) in _TAKEN:
                 yield f"forward.{name}", "this header says something else; expected one of your own"
         seen: dict[str, str] = {}
         for name in self.forward:
-            first = seen.setdefault(name.lower().replace("_", "-"), name)
+            first = seen.setdefault(_as_cgi(name), name)
             if first is not name:
                 yield f"forward.{name}", f"an application may take it for {first}; expected one of them"
 
@@ -168,7 +169,7 @@ class Authenticate:
         self._ways = tuple(
             _Asked(kind, each.identify, iscoroutinefunction(each.identify)) for kind, each in authenticators
         )
-        _check_apart(config.forward, authenticators)
+        _check_apart(config, authenticators)
         self._challenge = tuple(dict.fromkeys(line for _, each in authenticators for line in each.challenge))
         self._optional = _optional(config.methods)
         self._forward = tuple(config.forward.items())
@@ -237,17 +238,21 @@ class Authenticate:
                 exchange.request.headers.add(name, value)
 
 
-def _check_apart(
-    forward: Mapping[HeaderName, Fact], authenticators: Sequence[tuple[str, Authenticator]]
-) -> None:
+def _check_apart(config: AuthenticateConfig, authenticators: Sequence[tuple[str, Authenticator]]) -> None:
     """Raises ValueError where a header would be taken from clients in which they show a credential."""
-    for kind, authenticator in authenticators:
-        places = [value.lower().replace("_", "-") for _, value in authenticator.challenge]
-        for name in forward:
-            if any(f'header="{name.lower().replace("_", "-")}"' in place for place in places):
+    forwarded = {_as_cgi(name): name for name in config.forward}
+    for way, (kind, authenticator) in zip(config.any_of, authenticators, strict=True):
+        told = (re.search(r'header="(.+?)"', value) for _, value in authenticator.challenge)
+        stated = getattr(way.chosen[1], "header", None)
+        for header in [*(found[1] for found in told if found), *([stated] if stated else [])]:
+            if name := forwarded.get(_as_cgi(header)):
                 raise ValueError(
                     f"`forward` has {name}, where {kind} looks for a credential; expected another"
                 )
+
+
+def _as_cgi(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def _named(ways: tuple[Way, ...]) -> Iterator[tuple[str, tuple[str, Any]]]:
