@@ -11,9 +11,6 @@ from typing import Protocol, runtime_checkable
 
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
-from proxy.headers import spellings
-
-_MOST_DASHES = 8
 
 Challenge = Sequence[tuple[str, str]]
 """Headers of a 401: `WWW-Authenticate`, once for each place where a credential may stand."""
@@ -52,14 +49,3 @@ def settle(exchange: Exchange, identity: Identity | None, missing: Refusal, chal
         raise Rejection(*missing, headers=challenge)
     if exchange.identity is None:
         exchange.identity = identity
-
-
-def lookalikes(name: str) -> frozenset[bytes]:
-    """Other spellings of a header that CGI and WSGI can't tell from it, to be kept from the application."""
-    return spellings(name) - {name.lower().encode()}
-
-
-def too_many_dashes(name: str) -> str:
-    """What is wrong with a header of whose `lookalikes` there are too many; nothing where they are few."""
-    many = sum(map(name.count, "-_")) > _MOST_DASHES
-    return f"there are too many dashes in it; expected at most {_MOST_DASHES}" if many else ""

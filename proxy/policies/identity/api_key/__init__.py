@@ -59,7 +59,7 @@ from proxy.config.units import HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity, Request
 from proxy.headers import Headers
-from proxy.policies.authenticator import lookalikes, settle, too_many_dashes
+from proxy.policies.authenticator import settle
 from proxy.policies.identity.api_key.keys import (
     Key,
     KeyFormat,
@@ -69,6 +69,7 @@ from proxy.policies.identity.api_key.keys import (
     doubtful,
     keys_in,
 )
+from proxy.policies.lookalikes import lookalikes, too_many_dashes
 from proxy.policy import Services, Unsigned
 from proxy.telemetry.redaction import MASK, masked_query
 

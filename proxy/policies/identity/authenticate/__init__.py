@@ -69,7 +69,6 @@ from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
-from proxy.headers import spellings
 from proxy.policies.authenticator import Authenticator
 from proxy.policies.identity.authenticate.forwarding import (
     MOST_SPELLINGS,
@@ -79,6 +78,7 @@ from proxy.policies.identity.authenticate.forwarding import (
 )
 from proxy.policies.identity.authenticate.verdict import Verdict
 from proxy.policies.identity.authenticate.ways import KINDS, Way
+from proxy.policies.lookalikes import lookalikes
 from proxy.policy import Services
 
 MISSING = (401, "authenticate.missing", "This service wants to know who you are.")
@@ -97,9 +97,7 @@ _TAKEN = frozenset(
 )
 """Names that `forward` can't have: they frame the message, or mean something to everybody."""
 _OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
-_LIKE_OVERRIDES = frozenset[bytes]().union(*map(spellings, _OVERRIDES)) - {
-    name.lower().encode() for name in _OVERRIDES
-}
+_LIKE_OVERRIDES = frozenset[bytes]().union(*map(lookalikes, _OVERRIDES))
 """CGI and WSGI take these for those."""
 
 

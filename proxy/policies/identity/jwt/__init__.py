@@ -78,7 +78,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, HeaderValue, Size
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
-from proxy.policies.authenticator import lookalikes, settle
+from proxy.policies.authenticator import settle
 from proxy.policies.authorities import authorities_in
 from proxy.policies.identity.jwt.claims import RequestFact, headers_in, rules
 from proxy.policies.identity.jwt.config import JwksConfig
@@ -87,6 +87,7 @@ from proxy.policies.identity.jwt.keys import AlgorithmName, Ring, of_secrets, of
 from proxy.policies.identity.jwt.remote import RemoteKeys, Terms
 from proxy.policies.identity.jwt.token import Wrong
 from proxy.policies.identity.jwt.verifier import Accepted, Expired, UnknownKey, Verifier
+from proxy.policies.lookalikes import lookalikes
 from proxy.policy import Services
 
 MISSING = (401, "jwt.missing", "This service wants a token.")

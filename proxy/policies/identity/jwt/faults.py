@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from proxy.algorithms.signatures import read_key
-from proxy.policies.authenticator import too_many_dashes
 from proxy.policies.identity.jwt.claims import headers_in
 from proxy.policies.identity.jwt.keys import of_secrets, of_set
+from proxy.policies.lookalikes import too_many_dashes
 
 if TYPE_CHECKING:
     from proxy.policies.identity.jwt import JwtConfig
