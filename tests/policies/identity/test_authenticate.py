@@ -205,7 +205,10 @@ async def test_the_decision_tells_what_was_wrong_with_which() -> None:
     await answer(a_policy(), asked)
 
     assert asked.refusal is not None
-    assert "api_key.invalid: unknown; basic_auth.invalid: unknown" == asked.refusal.cause
+    assert (
+        "api_key.invalid: this key is not known; basic_auth.invalid: user or password are wrong"
+        == asked.refusal.cause
+    )
 
 
 @pytest.mark.parametrize(
@@ -350,7 +353,7 @@ async def test_a_judge_that_is_too_busy_is_told_of_with_503() -> None:
 
     assert ([], [UNAVAILABLE, PASSED, PASSED]) == (faults, answers)
     assert asked.refusal is not None
-    cause = "basic_auth.unavailable: 66 are waiting; basic_auth.invalid: unknown"
+    cause = "basic_auth.unavailable: 66 are waiting; basic_auth.invalid: user or password are wrong"
     assert (5.0, cause) == (asked.refusal.retry_after, asked.refusal.cause)
 
 

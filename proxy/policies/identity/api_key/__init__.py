@@ -46,6 +46,7 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from math import floor
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -56,7 +57,7 @@ from msgspec import Meta
 from proxy.algorithms.timestamps import write_timestamp
 from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
-from proxy.errors import Rejection
+from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity, Request
 from proxy.headers import Headers
 from proxy.policies.authenticator import settle
@@ -144,6 +145,8 @@ class _Known(NamedTuple):
     digest: bytes
     identity: Identity
     expires: float
+    place: str
+    """In the policy; empty for those of the file."""
 
 
 class ApiKey:
@@ -154,7 +157,8 @@ class ApiKey:
         self._header = config.header or _USUAL
         self._query = config.query
         self._matches = None if config.format is None else re.compile(config.format.encode()).fullmatch
-        self._known = {known.digest: known for known in map(_known, _all_keys(config))}
+        mine = (_known(key, f"keys[{at}]") for at, key in enumerate(config.keys))
+        self._known = {each.digest: each for each in (*mine, *map(_known, keys_in(config.keys_file)))}
         self._lookalikes = lookalikes(self._header)
         self._hides = config.hide_credentials
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
@@ -173,8 +177,7 @@ class ApiKey:
         if known is None:
             return None
         if known.expires <= self._now():
-            facts = {"id": known.identity.id, "expired": write_timestamp(known.expires, "iso8601")}
-            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts)
+            raise self._expired(known)
         if self._hides:
             self._hide(request)
         return known.identity
@@ -196,7 +199,7 @@ class ApiKey:
         if not shown or shown == [b""]:
             return None
         if len(shown) > 1:
-            raise self._invalid(f"{len(shown)} keys")
+            raise self._invalid(f"{len(shown)} keys are shown")
         return self._find(shown[0])
 
     @staticmethod
@@ -207,14 +210,20 @@ class ApiKey:
 
     def _find(self, key: bytes) -> _Known:
         if len(key) > _LONGEST:
-            raise self._invalid("too long")
+            raise self._invalid(f"longer than {_LONGEST} bytes")
         if self._matches is not None and not self._matches(key):
-            raise self._invalid("not in the format")
+            raise self._invalid("it is not in the format")
         digest = sha256(key).digest()
         known = self._known.get(digest)
         if known is None or not hmac.compare_digest(digest, known.digest):
-            raise self._invalid("unknown")
+            raise self._invalid("this key is not known")
         return known
+
+    def _expired(self, known: _Known) -> Rejection:
+        facts = {"id": known.identity.id, "expired": write_timestamp(known.expires, "iso8601")}
+        later = write_timestamp(floor(self._now()) + 1, "iso8601")
+        change = Change(f"{known.place}.expires", later) if known.place else None
+        return Rejection(*EXPIRED, headers=self.challenge, facts=facts, change=change)
 
     def _invalid(self, cause: str) -> Rejection:
         return Rejection(*INVALID, headers=self.challenge, cause=cause)
@@ -270,9 +279,10 @@ def _all_keys(config: ApiKeyConfig) -> tuple[Key, ...]:
     return config.keys + keys_in(config.keys_file)
 
 
-def _known(key: Key) -> _Known:
+def _known(key: Key, place: str = "") -> _Known:
     identity = Identity(key.id, "api_key", MappingProxyType(key.attributes))
-    return _Known(bytes.fromhex(key.sha256), identity, float("inf") if key.expires is None else key.expires)
+    expires = float("inf") if key.expires is None else key.expires
+    return _Known(bytes.fromhex(key.sha256), identity, expires, place)
 
 
 def _decoded(text: str) -> bytes:

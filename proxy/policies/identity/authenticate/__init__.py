@@ -152,6 +152,8 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
 
 class _Asked(NamedTuple):
     kind: str
+    place: str
+    """In the policy."""
     identify: Callable[[Exchange], Any]
     waits: bool
 
@@ -165,7 +167,8 @@ class Authenticate:
             for name, (kind, inner) in _named(config.any_of)
         ]
         self._ways = tuple(
-            _Asked(kind, each.identify, iscoroutinefunction(each.identify)) for kind, each in authenticators
+            _Asked(kind, f"any_of[{at}].{kind}", each.identify, iscoroutinefunction(each.identify))
+            for at, (kind, each) in enumerate(authenticators)
         )
         _check_apart(config, authenticators)
         self._challenge = tuple(dict.fromkeys(line for _, each in authenticators for line in each.challenge))
@@ -182,7 +185,7 @@ class Authenticate:
             try:
                 verdict.heard(way.kind, way.identify(exchange))
             except Rejection as rejection:
-                verdict.refused(way.kind, rejection)
+                verdict.refused(way.kind, rejection, way.place)
         self._settle(exchange, verdict)
 
     async def _ask_and_wait(self, exchange: Exchange) -> None:
@@ -192,7 +195,7 @@ class Authenticate:
                 answer = way.identify(exchange)
                 verdict.heard(way.kind, await answer if way.waits else answer)
             except Rejection as rejection:
-                verdict.refused(way.kind, rejection)
+                verdict.refused(way.kind, rejection, way.place)
         self._settle(exchange, verdict)
 
     def _settle(self, exchange: Exchange, verdict: Verdict) -> None:
@@ -206,7 +209,9 @@ class Authenticate:
             forbidden = verdict.forbidden
             status = INVALID if forbidden is None else FORBIDDEN
             headers = self._challenge if forbidden is None else forbidden.headers
-            raise Rejection(*status, headers=headers, cause=verdict.cause, facts=verdict.facts)
+            raise Rejection(
+                *status, headers=headers, cause=verdict.cause, facts=verdict.facts, change=verdict.change
+            )
         identity = verdict.identity
         if identity is not None:
             self._tell(exchange, identity)

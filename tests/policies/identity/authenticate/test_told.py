@@ -99,7 +99,5 @@ def test_explain_tells_which_way_refused_and_why(file: Path) -> None:
         "X-API-Key: hunter9",
     )
 
-    assert ("refused: authenticate.invalid" in told, "because     api_key.invalid: unknown" in told) == (
-        True,
-        True,
-    )
+    assert "refused: authenticate.invalid" in told
+    assert "because     api_key.invalid: this key is not known" in told
