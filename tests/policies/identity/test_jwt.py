@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -245,3 +246,11 @@ async def test_the_application_gets_no_second_spelling_of_a_header_that_a_claim_
         [value for name, value in each.headers if name.lower().replace(b"_", b"-") == b"x-org"]
         for each in upstream.seen
     ]
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-Token"])
+async def test_who_shows_no_token_is_told_where_it_is_missing(header: str) -> None:
+    response = await route(a_policy(header=header)).respond(exchange())
+
+    assert isinstance(response.content, bytes)
+    assert f"This service wants a token in the header {header}." == json.loads(response.content)["detail"]

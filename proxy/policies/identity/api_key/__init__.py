@@ -134,11 +134,11 @@ class ApiKeyConfig(PolicyConfig, frozen=True, kw_only=True):
                 )
 
     def in_words(self) -> tuple[str, ...]:
-        """How many keys there are, and when the first of them ends."""
+        """How many keys there are, and when the first of them ends, or has ended."""
         keys = _all_keys(self)
         ends = min((key.expires for key in keys if key.expires is not None), default=None)
-        until = "" if ends is None else f", of which the first expires at {write_timestamp(ends, 'iso8601')}"
-        return (f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} accepted{until}",)
+        until = "" if ends is None else f", and the first ends at {write_timestamp(ends, 'iso8601')}"
+        return (f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} known{until}",)
 
 
 class _Known(NamedTuple):
@@ -162,10 +162,12 @@ class ApiKey:
         self._lookalikes = lookalikes(self._header)
         self._hides = config.hide_credentials
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
+        where = f"header {self._header}" if self._query is None else f"parameter {self._query}"
+        self._missing = (*MISSING[:2], f"This service wants an API key in the {where}.")
         self.challenge = [("WWW-Authenticate", f"ApiKey {place}")]
 
     def on_request(self, exchange: Exchange) -> None:
-        settle(exchange, self.identify(exchange), MISSING, self.challenge)
+        settle(exchange, self.identify(exchange), self._missing, self.challenge)
 
     def identify(self, exchange: Exchange) -> Identity | None:
         request = exchange.request

@@ -196,6 +196,7 @@ class Jwt:
         self.challenge = [("WWW-Authenticate", bearer)]
         self._wrong = [("WWW-Authenticate", f'{bearer}, error="invalid_token"')]
         self._too_little = [("WWW-Authenticate", f'{bearer}, error="insufficient_scope"')]
+        self._missing = (*MISSING[:2], f"This service wants a token in the header {config.header}.")
         self._ring: Ring | None = None
         self._remote: RemoteKeys | None = None
         jwks = config.jwks
@@ -212,7 +213,7 @@ class Jwt:
             self._edition = self._remote.edition()
 
     def on_request(self, exchange: Exchange) -> None:
-        settle(exchange, self.identify(exchange), MISSING, self.challenge)
+        settle(exchange, self.identify(exchange), self._missing, self.challenge)
 
     def identify(self, exchange: Exchange) -> Identity | None:
         """Who the caller is by its token; None where it shows none. Raises Rejection."""

@@ -287,12 +287,13 @@ class WebhookSignature:
         if sender is not None:
             names[sender.header] = None
         self.challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
+        self._missing = (*MISSING[:2], f"The request carries no signature in {' or '.join(names)}.")
 
     async def on_request(self, exchange: Exchange) -> None:
         if self._unverified:
             exchange.shadow(Rejection(*UNVERIFIED))
             return
-        settle(exchange, await self.identify(exchange), MISSING, self.challenge)
+        settle(exchange, await self.identify(exchange), self._missing, self.challenge)
 
     async def identify(self, exchange: Exchange) -> Identity | None:
         headers = exchange.request.headers
