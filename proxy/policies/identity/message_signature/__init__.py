@@ -84,8 +84,9 @@ from proxy.policies.identity.message_signature.components import (
 )
 from proxy.policies.identity.message_signature.digest import agrees, stated
 from proxy.policies.identity.message_signature.keys import KeyConfig, verifier
-from proxy.policies.identity.message_signature.names import ComponentName, KeyId, Label, SignedUrl
+from proxy.policies.identity.message_signature.names import ComponentName, KeyId, Label
 from proxy.policies.keys import SIGNATURE
+from proxy.policies.public_url import PublicUrl
 from proxy.policy import Services
 
 _NOT_SIGNED = "The request is not signed in the way that this service expects."
@@ -127,7 +128,7 @@ class MessageSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
         Meta(min_length=1, max_length=256, description="Look at signatures with this tag only."),
     ] = None
     public_url: Annotated[
-        SignedUrl | None, Meta(description="How the URL begins that clients use, where that differs.")
+        PublicUrl | None, Meta(description="How the URL begins that clients use, where that differs.")
     ] = None
 
     def check(self) -> Iterator[tuple[str, str]]:

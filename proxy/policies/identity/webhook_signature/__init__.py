@@ -138,12 +138,12 @@ from proxy.policies.identity.webhook_signature.hashing import keyed_digest, sha2
 from proxy.policies.identity.webhook_signature.letter import Forged
 from proxy.policies.identity.webhook_signature.signature_header import signatures_in, time_in
 from proxy.policies.identity.webhook_signature.verification import (
-    PublicUrl,
     TimestampConfig,
     Verification,
     verifications,
 )
 from proxy.policies.keys import SIGNATURE
+from proxy.policies.public_url import PublicUrl
 from proxy.policy import Services
 
 _NOT_SIGNED = "The request is not signed in the way that this service expects."
