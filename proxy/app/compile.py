@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from random import Random
 
+from proxy.app.identity_headers import wrong_headers
 from proxy.app.together import Member, joined
 from proxy.clock import Clock
 from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
@@ -25,7 +26,6 @@ from proxy.fetch import Fetch, offline
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
-from proxy.policies.identity.authenticate import AuthenticateConfig
 from proxy.policy import Hooks, InThread, Policy, Report, Services, Shared, at_once, unreported
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
@@ -103,6 +103,8 @@ class _Compiler:
 
     def plan(self) -> Plan:
         configuration = self._configuration
+        for policy, place, message in wrong_headers(configuration):
+            self._wrong(policy.node, message, place)
         problems = ProblemWriter(
             expose_detail=configuration.errors.expose_detail, templates=dict(self._templates())
         )
@@ -283,13 +285,3 @@ def head_caps(configuration: Configuration) -> HeadCaps:
     # Lines have their colons and ends, which `headers` does not count; the first has the target.
     head = max(caps.head, target + headers + 4 * fields + 4)
     return HeadCaps(target, head, fields)
-
-
-def identity_headers(configuration: Configuration) -> frozenset[bytes]:
-    """Names in which some route tells its application who a caller is: no client may use them anywhere."""
-    return frozenset(
-        name.lower().encode("latin-1")
-        for policy in configuration.instances()
-        if isinstance(policy.config, AuthenticateConfig) and policy.mode != "shadow"
-        for name in policy.config.forward
-    )

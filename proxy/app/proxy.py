@@ -17,9 +17,10 @@ from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
 from proxy.app.auditing import audit_log
 from proxy.app.breakers import Breakers, gauges, log_change
-from proxy.app.compile import Parts, Plan, compile_plan, head_caps, identity_headers
+from proxy.app.compile import Parts, Plan, compile_plan, head_caps
 from proxy.app.fetching import Fetcher
 from proxy.app.heap import HEAP
+from proxy.app.identity_headers import identity_headers
 from proxy.app.loading import load_steadily
 from proxy.app.reload_log import ReloadLog
 from proxy.app.settings import Settings

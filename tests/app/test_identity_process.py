@@ -239,7 +239,10 @@ async def test_operators_see_who_it_was_and_what_was_wrong(running: Seawall) -> 
     decision = decisions.json()["decisions"][0]
 
     assert ["ApiKey", "Basic"] == [value.split()[0] for value in refused.headers.get_list("www-authenticate")]
-    assert ("authenticate.invalid", "basic_auth.invalid: unknown") == (decision["reason"], decision["cause"])
+    assert ("authenticate.invalid", "basic_auth.invalid: user or password are wrong") == (
+        decision["reason"],
+        decision["cause"],
+    )
     everything = refused.text + decisions.text + metrics.text + "".join(running.log)
     assert (False, False) == ("hunter2" in everything, header in everything)
     assert "basic_auth" not in refused.text

@@ -8,21 +8,29 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.config.loader import load
+from proxy.config.secrets import Secret
 from proxy.policies import PIPELINE_ORDER
+from proxy.policies.identity.message_signature import MessageSignatureConfig
+from proxy.policies.identity.message_signature.keys import KeyConfig
+from proxy.policies.identity.message_signature.names import KeyId
+from proxy.policies.identity.message_signature.signing import sign_message
 from proxy.policies.limiter import Reasons
+from proxy.policy import AnyPolicyType, Unsigned
 from proxy.rehearsal import START, Answer, Rehearsal, Rehearsed, Request
 from proxy.telemetry.decisions import Edit
 
-SECRET = "correct-horse-battery-staple"
+SECRET = "correct-horse-battery-staple-is-long-enough"
 A_FORM = ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 JSON = ("Content-Type", "application/json")
 PREFLIGHT = (("Origin", "https://app.example"), ("Access-Control-Request-Method", "PUT"))
@@ -53,7 +61,57 @@ def signed_as_slack(ago: int) -> list[Request]:
     return post(b"a=b", ("X-Slack-Request-Timestamp", time), ("X-Slack-Signature", f"v0={signature}"))
 
 
+def signed_as_rfc_9421(ago: int, **leeway: str) -> Refused:
+    """Signed that many seconds before the rehearsal begins."""
+    key = KeyConfig(algorithm="hmac-sha256", secret=Secret(SECRET))
+    unsigned = Unsigned("GET", "/", [("Host", "app.example")], now=START - ago)
+    sign_message(MessageSignatureConfig(keys={KeyId("me"): key}), unsigned, {})
+    policy = {"keys": {"me": {"algorithm": "hmac-sha256", "secret": {"env": "SECRET"}}}, **leeway}
+    asked = Request("GET", "/", unsigned.headers)
+    return Refused("message_signature", policy, [asked], "max_age" if ago > 0 else "leeway")
+
+
+def issued(ago: int) -> list[Request]:
+    """With a token that was issued that many seconds before the rehearsal begins."""
+    claims = {"sub": "ann", "iat": int(START) - ago, "exp": int(START) + 600}
+    return [Request(headers=[("Authorization", f"Bearer {jwt.encode(claims, SECRET, 'HS256')}")])]
+
+
+def with_a_key(hidden: str = SECRET) -> list[Request]:
+    return [Request(headers=[("X-API-Key", hidden)])]
+
+
+EXPIRED = {"id": "acme", "sha256": sha256(SECRET.encode()).hexdigest(), "expires": "2020-01-01T00:00:00Z"}
+LASTING = {"id": "globex", "sha256": sha256(b"x").hexdigest()}
+BY_TOKEN = {"algorithms": ["HS256"], "secrets": [{"env": "SECRET"}], "max_age": "5m"}
+BY_SIGNATURE = {"scheme": "slack", "secrets": [{"env": "SECRET"}]}
+
 CASES = [
+    pytest.param(
+        Refused("api_key", {"keys": [LASTING, EXPIRED]}, with_a_key(), "keys[1].expires"),
+        id="a key that has expired",
+    ),
+    pytest.param(Refused("jwt", BY_TOKEN, issued(1000), "max_age"), id="a token that has grown old"),
+    pytest.param(signed_as_rfc_9421(1000), id="a signature by RFC 9421 that has grown old"),
+    pytest.param(signed_as_rfc_9421(-99, leeway="10s"), id="one of a clock that is fast"),
+    pytest.param(
+        Refused(
+            "authenticate",
+            {"any_of": [{"api_key": {"keys": [LASTING]}}, {"webhook_signature": BY_SIGNATURE}]},
+            signed_as_slack(1000),
+            "any_of[1].webhook_signature.tolerance",
+        ),
+        id="a signature that has grown old, as one of several ways",
+    ),
+    pytest.param(
+        Refused(
+            "authenticate",
+            {"any_of": [{"jwt": BY_TOKEN}, {"api_key": {"keys": [EXPIRED]}}]},
+            with_a_key(),
+            "any_of[1].api_key.keys[0].expires",
+        ),
+        id="a key that has expired, as one of several ways",
+    ),
     pytest.param(Refused("size_limit", {"body": "5B"}, post(b"x" * 6), "body"), id="a body of a byte more"),
     pytest.param(Refused("size_limit", {"body": "1KiB"}, post(b"x" * 5000), "body"), id="a body of some KiB"),
     pytest.param(
@@ -212,10 +270,10 @@ class Trial:
 def edited(policy: dict[str, Any], edit: Edit, value: Any) -> dict[str, Any]:
     """`policy` with `value` where the edit wants something, as an operator would write it."""
     policy = copy.deepcopy(policy)
-    *above, last = edit.key.split(".")
-    at = policy
+    *above, last = re.findall(r"[^.\[\]]+", edit.key)
+    at: Any = policy
     for step in above:
-        at = at.setdefault(step, {})
+        at = at[int(step)] if step.isdigit() else at.setdefault(step, {})
     if edit.how == "add":
         at[last] = [*at.get(last, []), *(value if isinstance(value, list) else [value])]
     else:
@@ -319,6 +377,12 @@ def test_a_breaker_that_is_open_lets_a_call_through_after_the_wait_that_is_named
 
 NOT_ONE_EDIT = [
     pytest.param(
+        "authenticate",
+        {"any_of": [{"jwt": BY_TOKEN}, {"api_key": {"keys": [EXPIRED]}}]},
+        Request(headers=[*issued(1000)[0].headers, *with_a_key()[0].headers]),
+        id="two credentials that have expired",
+    ),
+    pytest.param(
         "size_limit",
         {"body": "5B"},
         Request("POST", headers=(("Transfer-Encoding", "chunked"),), body=b"6\r\n123456\r\n0\r\n\r\n"),
@@ -366,11 +430,19 @@ def test_where_no_single_edit_is_the_right_one_none_is_named(
     assert (kind, None) == (done.reason.partition(".")[0], done.decision.change)
 
 
+def sources(kind: AnyPolicyType) -> Iterator[str]:
+    """Of all modules that the policy has for itself."""
+    name = kind.config.__module__
+    for each in list(sys.modules):
+        if each == name or each.startswith(f"{name}."):
+            yield inspect.getsource(sys.modules[each])
+
+
 def test_every_policy_that_names_edits_is_tried_here() -> None:
     naming = {
         kind.name
         for kind in PIPELINE_ORDER
-        if re.search(r"\bChange\(", inspect.getsource(sys.modules[kind.config.__module__]))
+        if any(re.search(r"\bChange\(|\bkey=.*\bchange\.key", source) for source in sources(kind))
         or isinstance(sys.modules[kind.config.__module__].REASONS, Reasons)  # by the code that limits share
     }
 

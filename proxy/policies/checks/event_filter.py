@@ -28,7 +28,8 @@ or `--max-body`.
 
 **Hardened against.** Bodies that two parsers read in two ways (a key that stands twice, `NaN`, a
 lone surrogate, what is not UTF-8); deep and crowded ones: more than 100 levels, or 100,000 keys
-and list entries, are not looked at, and others have their turn in between.
+and list entries, are not looked at, and others have their turn in between; other spellings of the
+header that CGI can't tell from it (`X_GitHub_Event`).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from proxy.config.units import HeaderName
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange
 from proxy.policies.json_body import json_in
+from proxy.policies.lookalikes import lookalikes, too_many_dashes
 from proxy.policy import Services
 
 REFUSED = (422, "event_filter.refused", "This service does not take events of this kind.")
@@ -81,6 +83,8 @@ class EventFilterConfig(PolicyConfig, frozen=True, kw_only=True):
             yield "", "nothing says where the event's name stands; expected `header` or `field`"
         if self.header is not None and self.field is not None:
             yield "field", "an event's name stands in one place; expected `header` or `field`"
+        if self.header is not None and (wrong := too_many_dashes(self.header)):
+            yield "header", wrong
 
     def in_words(self) -> Sequence[str]:
         """Which events go through, and what becomes of others."""
@@ -95,12 +99,14 @@ class EventFilter:
         self._name = services.name
         self._clock = services.clock
         self._header = config.header
+        self._lookalikes = lookalikes(config.header) if config.header else frozenset()
         self._field = config.field or ""
         self._allow = frozenset(config.allow)
         self._acks = config.on_other == "ack"
 
     async def on_request(self, exchange: Exchange) -> None:
         if self._header is not None:
+            exchange.request.headers.drop(self._lookalikes)
             event = self._named(exchange.request.headers.get_all(self._header))
         else:
             event = await self._told(await exchange.body())

@@ -53,6 +53,15 @@ async def test_a_header_names_the_event(values: list[str], expected: tuple[int, 
     assert expected == refusal(await route(by_header()).respond(asked))
 
 
+async def test_the_application_gets_no_name_that_it_could_take_for_the_headers() -> None:
+    upstream = FakeUpstream(200)
+    asked = exchange("POST", headers={"X-GitHub-Event": "push", "X_GitHub_Event": "issues"})
+
+    await route(by_header(), upstream=upstream).respond(asked)
+
+    assert [[(b"X-GitHub-Event", b"push")]] == [list(each.headers) for each in upstream.seen]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

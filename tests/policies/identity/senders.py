@@ -9,7 +9,8 @@ from proxy.config.units import Duration, HeaderName
 from proxy.exchange import Exchange
 from proxy.policies.identity.webhook_signature import WebhookSignature, WebhookSignatureConfig
 from proxy.policies.identity.webhook_signature.signing import sign_as_provider
-from proxy.policies.identity.webhook_signature.verification import PublicUrl, TimestampConfig
+from proxy.policies.identity.webhook_signature.verification import TimestampConfig
+from proxy.policies.public_url import PublicUrl
 from proxy.policy import Unsigned
 from proxy.testing import FakeClock, exchange, fake_services, route
 from tests.policies.reading import refusal

@@ -105,11 +105,11 @@ async def test_a_key_need_not_be_text() -> None:
 @pytest.mark.parametrize(
     ("key", "cause"),
     [
-        pytest.param("g" * 64, "not in the format", id="another letter"),
-        pytest.param("a" * 63, "not in the format", id="too short"),
-        pytest.param("a" * 65, "not in the format", id="too long"),
-        pytest.param("c" * 64, "unknown", id="the right form"),
-        pytest.param("a" * 1025, "too long", id="longer than any key"),
+        pytest.param("g" * 64, "it is not in the format", id="another letter"),
+        pytest.param("a" * 63, "it is not in the format", id="too short"),
+        pytest.param("a" * 65, "it is not in the format", id="too long"),
+        pytest.param("c" * 64, "this key is not known", id="the right form"),
+        pytest.param("a" * 1025, "longer than 1024 bytes", id="longer than any key"),
     ],
 )
 async def test_what_does_not_look_like_a_key_is_refused_for_that(key: str, cause: str) -> None:

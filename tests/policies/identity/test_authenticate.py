@@ -25,12 +25,14 @@ from proxy.policies.identity.webhook_signature import WebhookSignatureConfig
 from proxy.policy import Hooks, Services
 from proxy.shadow import in_shadow
 from proxy.testing import FakeUpstream, exchange, fake_services, route
+from tests.policies.identity import tokens
 from tests.policies.identity.callers import GOOD, OTHER, a_config, a_key
 from tests.policies.reading import fields, problems, refusal
 
 PASSED = (200, None)
 MISSING = (401, "authenticate.missing")
 INVALID = (401, "authenticate.invalid")
+FORBIDDEN = (403, "authenticate.forbidden")
 UNAVAILABLE = (503, "authenticate.unavailable")
 
 KEY = {"X-API-Key": GOOD}
@@ -105,6 +107,26 @@ async def test_one_way_is_enough_and_nothing_wrong_may_be_shown(
     headers: Mapping[str, str], expected: tuple[int, str | None]
 ) -> None:
     assert expected == await answer(a_policy(*ALL), exchange(headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("role", "beside", "expected"),
+    [
+        ("admin", {}, PASSED),
+        ("support", {}, PASSED),
+        ("guest", {}, FORBIDDEN),
+        ("guest", KEY, FORBIDDEN),
+        ("guest", WRONG_KEY, INVALID),
+        ("support", WRONG_KEY, INVALID),
+    ],
+)
+async def test_a_token_that_one_way_does_not_allow_may_be_allowed_by_another(
+    role: str, beside: Mapping[str, str], expected: tuple[int, str | None]
+) -> None:
+    ways = (Way(jwt=tokens.a_config(claims={"role": (allowed,)})) for allowed in ("admin", "support"))
+    shown = {"Authorization": f"Bearer {tokens.token(role=role)}"}
+
+    assert expected == await answer(a_policy(*ways, BY_KEY), exchange(headers=shown | beside))
 
 
 @given(st.integers(0, 63), st.characters(min_codepoint=33, max_codepoint=126), st.booleans())
@@ -183,7 +205,10 @@ async def test_the_decision_tells_what_was_wrong_with_which() -> None:
     await answer(a_policy(), asked)
 
     assert asked.refusal is not None
-    assert "api_key.invalid: unknown; basic_auth.invalid: unknown" == asked.refusal.cause
+    assert (
+        "api_key.invalid: this key is not known; basic_auth.invalid: user or password are wrong"
+        == asked.refusal.cause
+    )
 
 
 @pytest.mark.parametrize(
@@ -328,7 +353,7 @@ async def test_a_judge_that_is_too_busy_is_told_of_with_503() -> None:
 
     assert ([], [UNAVAILABLE, PASSED, PASSED]) == (faults, answers)
     assert asked.refusal is not None
-    cause = "basic_auth.unavailable: 66 are waiting; basic_auth.invalid: unknown"
+    cause = "basic_auth.unavailable: 66 are waiting; basic_auth.invalid: user or password are wrong"
     assert (5.0, cause) == (asked.refusal.retry_after, asked.refusal.cause)
 
 
@@ -450,3 +475,10 @@ def test_two_ways_in_one_entry_are_told_apart(tmp_path: Any) -> None:
 def test_a_header_for_credentials_is_not_forwarded(name: str) -> None:
     with pytest.raises(ValueError, match=f"`forward` has {name}, where api_key looks for a credential"):
         a_policy(forward={name: "auth.id"})
+
+
+def test_nor_is_the_header_of_a_token() -> None:
+    way = Way(jwt=tokens.a_config(header="X-Token"))
+
+    with pytest.raises(ValueError, match="`forward` has x_token, where jwt looks for a credential"):
+        a_policy(way, forward={"x_token": "auth.id"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -224,3 +225,32 @@ def test_the_facts_that_it_asks_for_are_told() -> None:
     config = by_url(claims={"org": RequestFact("path.org"), "role": ("admin",)})
 
     assert [("claims.org", "path.org")] == list(config.asked())
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"X_Org": "globex"}, {"x_org": "globex"}, {"X_ORG": "globex"}],
+    ids=["underscore", "lower case", "upper case"],
+)
+async def test_the_application_gets_no_second_spelling_of_a_header_that_a_claim_was_compared_with(
+    beside: dict[str, str],
+) -> None:
+    policy = a_policy(claims={"org": RequestFact("header:X-Org")})
+    upstream = FakeUpstream(200)
+
+    await route(policy, upstream=upstream).respond(
+        exchange(headers={"Authorization": f"Bearer {token(org='acme')}", "X-Org": "acme", **beside})
+    )
+
+    assert [[b"acme"]] == [
+        [value for name, value in each.headers if name.lower().replace(b"_", b"-") == b"x-org"]
+        for each in upstream.seen
+    ]
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-Token"])
+async def test_who_shows_no_token_is_told_where_it_is_missing(header: str) -> None:
+    response = await route(a_policy(header=header)).respond(exchange())
+
+    assert isinstance(response.content, bytes)
+    assert f"This service wants a token in the header {header}." == json.loads(response.content)["detail"]

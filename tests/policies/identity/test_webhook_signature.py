@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from typing import Any
 
 import pytest
@@ -265,3 +266,19 @@ def test_for_how_long_a_certificates_signature_is_good() -> None:
     config = WebhookSignatureConfig(scheme="aws-sns")
 
     assert ("a signature is good for 1h before and after its time",) == config.in_words()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "secret", "where"),
+    [
+        ("github", "s", "X-Hub-Signature-256"),
+        ("svix", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "svix-signature or webhook-signature"),
+    ],
+)
+async def test_who_shows_no_signature_is_told_where_it_is_missing(
+    scheme: str, secret: str, where: str
+) -> None:
+    response = await route(a_policy(scheme, secret)).respond(exchange("POST"))
+
+    assert isinstance(response.content, bytes)
+    assert f"The request carries no signature in {where}." == json.loads(response.content)["detail"]

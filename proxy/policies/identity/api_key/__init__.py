@@ -46,6 +46,7 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from math import floor
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
@@ -56,9 +57,9 @@ from msgspec import Meta
 from proxy.algorithms.timestamps import write_timestamp
 from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
-from proxy.errors import Rejection
+from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity, Request
-from proxy.headers import Headers, spellings
+from proxy.headers import Headers
 from proxy.policies.authenticator import settle
 from proxy.policies.identity.api_key.keys import (
     Key,
@@ -69,6 +70,7 @@ from proxy.policies.identity.api_key.keys import (
     doubtful,
     keys_in,
 )
+from proxy.policies.lookalikes import lookalikes, too_many_dashes
 from proxy.policy import Services, Unsigned
 from proxy.telemetry.redaction import MASK, masked_query
 
@@ -79,7 +81,6 @@ EXPIRED = (401, "api_key.expired", "This API key has expired.")
 REASONS = (MISSING, INVALID, EXPIRED)
 
 _LONGEST = 1024
-_MOST_DASHES = 8
 _FEW = 8
 _USUAL = HeaderName("X-API-Key")
 
@@ -117,8 +118,8 @@ class ApiKeyConfig(PolicyConfig, frozen=True, kw_only=True):
         """One place for the key, and at least one key."""
         if self.header is not None and self.query is not None:
             yield "query", "a key stands in one place; expected `header` or `query`"
-        if self.header is not None and sum(map(self.header.count, "-_")) > _MOST_DASHES:
-            yield "header", f"there are too many dashes in it; expected at most {_MOST_DASHES}"
+        if self.header is not None and (wrong := too_many_dashes(self.header)):
+            yield "header", wrong
         if self.query is not None and MASK not in masked_query(f"{quote(self.query)}=x"):
             yield "query", _NOT_MASKED
         if not self.keys and self.keys_file is None:
@@ -133,17 +134,19 @@ class ApiKeyConfig(PolicyConfig, frozen=True, kw_only=True):
                 )
 
     def in_words(self) -> tuple[str, ...]:
-        """How many keys there are, and when the first of them ends."""
+        """How many keys there are, and when the first of them ends, or has ended."""
         keys = _all_keys(self)
         ends = min((key.expires for key in keys if key.expires is not None), default=None)
-        until = "" if ends is None else f", of which the first expires at {write_timestamp(ends, 'iso8601')}"
-        return (f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} accepted{until}",)
+        until = "" if ends is None else f", and the first ends at {write_timestamp(ends, 'iso8601')}"
+        return (f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} known{until}",)
 
 
 class _Known(NamedTuple):
     digest: bytes
     identity: Identity
     expires: float
+    place: str
+    """In the policy; empty for those of the file."""
 
 
 class ApiKey:
@@ -154,14 +157,17 @@ class ApiKey:
         self._header = config.header or _USUAL
         self._query = config.query
         self._matches = None if config.format is None else re.compile(config.format.encode()).fullmatch
-        self._known = {known.digest: known for known in map(_known, _all_keys(config))}
-        self._lookalikes = spellings(self._header) - {self._header.lower().encode()}
+        mine = (_known(key, f"keys[{at}]") for at, key in enumerate(config.keys))
+        self._known = {each.digest: each for each in (*mine, *map(_known, keys_in(config.keys_file)))}
+        self._lookalikes = lookalikes(self._header)
         self._hides = config.hide_credentials
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
+        where = f"header {self._header}" if self._query is None else f"parameter {self._query}"
+        self._missing = (*MISSING[:2], f"This service wants an API key in the {where}.")
         self.challenge = [("WWW-Authenticate", f"ApiKey {place}")]
 
     def on_request(self, exchange: Exchange) -> None:
-        settle(exchange, self.identify(exchange), MISSING, self.challenge)
+        settle(exchange, self.identify(exchange), self._missing, self.challenge)
 
     def identify(self, exchange: Exchange) -> Identity | None:
         request = exchange.request
@@ -173,8 +179,7 @@ class ApiKey:
         if known is None:
             return None
         if known.expires <= self._now():
-            facts = {"id": known.identity.id, "expired": write_timestamp(known.expires, "iso8601")}
-            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts)
+            raise self._expired(known)
         if self._hides:
             self._hide(request)
         return known.identity
@@ -196,7 +201,7 @@ class ApiKey:
         if not shown or shown == [b""]:
             return None
         if len(shown) > 1:
-            raise self._invalid(f"{len(shown)} keys")
+            raise self._invalid(f"{len(shown)} keys are shown")
         return self._find(shown[0])
 
     @staticmethod
@@ -207,14 +212,20 @@ class ApiKey:
 
     def _find(self, key: bytes) -> _Known:
         if len(key) > _LONGEST:
-            raise self._invalid("too long")
+            raise self._invalid(f"longer than {_LONGEST} bytes")
         if self._matches is not None and not self._matches(key):
-            raise self._invalid("not in the format")
+            raise self._invalid("it is not in the format")
         digest = sha256(key).digest()
         known = self._known.get(digest)
         if known is None or not hmac.compare_digest(digest, known.digest):
-            raise self._invalid("unknown")
+            raise self._invalid("this key is not known")
         return known
+
+    def _expired(self, known: _Known) -> Rejection:
+        facts = {"id": known.identity.id, "expired": write_timestamp(known.expires, "iso8601")}
+        later = write_timestamp(floor(self._now()) + 1, "iso8601")
+        change = Change(f"{known.place}.expires", later) if known.place else None
+        return Rejection(*EXPIRED, headers=self.challenge, facts=facts, change=change)
 
     def _invalid(self, cause: str) -> Rejection:
         return Rejection(*INVALID, headers=self.challenge, cause=cause)
@@ -270,9 +281,10 @@ def _all_keys(config: ApiKeyConfig) -> tuple[Key, ...]:
     return config.keys + keys_in(config.keys_file)
 
 
-def _known(key: Key) -> _Known:
+def _known(key: Key, place: str = "") -> _Known:
     identity = Identity(key.id, "api_key", MappingProxyType(key.attributes))
-    return _Known(bytes.fromhex(key.sha256), identity, float("inf") if key.expires is None else key.expires)
+    expires = float("inf") if key.expires is None else key.expires
+    return _Known(bytes.fromhex(key.sha256), identity, expires, place)
 
 
 def _decoded(text: str) -> bytes:

@@ -22,6 +22,8 @@ class Sha256(str):
 
     __slots__ = ()
     hidden: ClassVar[bool] = True
+    discreet: ClassVar[bool] = True
+    """Errors of `parse` do not show what it was given."""
     as_written: ClassVar[bool] = True
     """One in a few billion looks like a number to YAML."""
     pattern: ClassVar[str] = r"^[0-9a-fA-F]{64}$"
@@ -30,7 +32,8 @@ class Sha256(str):
     @classmethod
     def parse(cls, value: object) -> Self:
         if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError("this is no SHA-256; expected 64 hexadecimal digits")
+            count = f", not {len(value)} characters" if isinstance(value, str) else ""
+            raise ValueError(f"this is no SHA-256; expected 64 hexadecimal digits{count}")
         return cls(value.lower())
 
 

@@ -40,8 +40,9 @@ route of the configuration, whether or not they are authenticated, in no spellin
 and in no trailer. What can't stand in a header, such as a line break in a claim, refuses the request.
 
 **What the client sees.** `401` with one `WWW-Authenticate` for each way, whatever was wrong with
-which; the log and the decision tell. `503` where what was shown can't be judged now, such as when a
-token's issuer is out of reach.
+which; the log and the decision tell. `403` where all that was shown is right, but a token of it does not
+allow the request. `503` where what was shown can't be judged now, such as when a token's issuer is out
+of reach.
 
 **In shadow.** Nothing changes: nobody is known by it, and headers of clients stay what they are
 unless another route enforces a policy that forwards them. Let no application trust these before.
@@ -54,7 +55,8 @@ one; methods in other spellings; ways whose refusal would tell which of them kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from inspect import iscoroutinefunction
 from typing import Annotated, Any, NamedTuple
@@ -67,7 +69,6 @@ from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
-from proxy.headers import spellings
 from proxy.policies.authenticator import Authenticator
 from proxy.policies.identity.authenticate.forwarding import (
     MOST_SPELLINGS,
@@ -77,13 +78,15 @@ from proxy.policies.identity.authenticate.forwarding import (
 )
 from proxy.policies.identity.authenticate.verdict import Verdict
 from proxy.policies.identity.authenticate.ways import KINDS, Way
+from proxy.policies.lookalikes import lookalikes
 from proxy.policy import Services
 
 MISSING = (401, "authenticate.missing", "This service wants to know who you are.")
 INVALID = (401, "authenticate.invalid", "What was shown to prove who you are is not accepted.")
+FORBIDDEN = (403, "authenticate.forbidden", "Who you are does not allow this request.")
 UNAVAILABLE = (503, "authenticate.unavailable", "It can't be told now who you are.")
 
-REASONS = (MISSING, INVALID, UNAVAILABLE)
+REASONS = (MISSING, INVALID, FORBIDDEN, UNAVAILABLE)
 
 _TAKEN = frozenset(
     """
@@ -94,9 +97,7 @@ _TAKEN = frozenset(
 )
 """Names that `forward` can't have: they frame the message, or mean something to everybody."""
 _OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
-_LIKE_OVERRIDES = frozenset[bytes]().union(*map(spellings, _OVERRIDES)) - {
-    name.lower().encode() for name in _OVERRIDES
-}
+_LIKE_OVERRIDES = frozenset[bytes]().union(*map(lookalikes, _OVERRIDES))
 """CGI and WSGI take these for those."""
 
 
@@ -132,11 +133,11 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
         if count_of_spellings(self.forward) > MOST_SPELLINGS:
             yield "forward", "the names have too many dashes; expected fewer, or fewer names"
         for name in self.forward:
-            if name.lower().replace("_", "-") in _TAKEN:
+            if _as_cgi(name) in _TAKEN:
                 yield f"forward.{name}", "this header says something else; expected one of your own"
         seen: dict[str, str] = {}
         for name in self.forward:
-            first = seen.setdefault(name.lower().replace("_", "-"), name)
+            first = seen.setdefault(_as_cgi(name), name)
             if first is not name:
                 yield f"forward.{name}", f"an application may take it for {first}; expected one of them"
 
@@ -151,6 +152,8 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
 
 class _Asked(NamedTuple):
     kind: str
+    place: str
+    """In the policy."""
     identify: Callable[[Exchange], Any]
     waits: bool
 
@@ -164,9 +167,10 @@ class Authenticate:
             for name, (kind, inner) in _named(config.any_of)
         ]
         self._ways = tuple(
-            _Asked(kind, each.identify, iscoroutinefunction(each.identify)) for kind, each in authenticators
+            _Asked(kind, f"any_of[{at}].{kind}", each.identify, iscoroutinefunction(each.identify))
+            for at, (kind, each) in enumerate(authenticators)
         )
-        _check_apart(config.forward, authenticators)
+        _check_apart(config, authenticators)
         self._challenge = tuple(dict.fromkeys(line for _, each in authenticators for line in each.challenge))
         self._optional = _optional(config.methods)
         self._forward = tuple(config.forward.items())
@@ -181,7 +185,7 @@ class Authenticate:
             try:
                 verdict.heard(way.kind, way.identify(exchange))
             except Rejection as rejection:
-                verdict.refused(way.kind, rejection)
+                verdict.refused(way.kind, rejection, way.place)
         self._settle(exchange, verdict)
 
     async def _ask_and_wait(self, exchange: Exchange) -> None:
@@ -191,7 +195,7 @@ class Authenticate:
                 answer = way.identify(exchange)
                 verdict.heard(way.kind, await answer if way.waits else answer)
             except Rejection as rejection:
-                verdict.refused(way.kind, rejection)
+                verdict.refused(way.kind, rejection, way.place)
         self._settle(exchange, verdict)
 
     def _settle(self, exchange: Exchange, verdict: Verdict) -> None:
@@ -202,7 +206,12 @@ class Authenticate:
                 raise Rejection(
                     *UNAVAILABLE, cause=verdict.cause, facts=verdict.facts, retry_after=verdict.retry_after
                 )
-            raise Rejection(*INVALID, headers=self._challenge, cause=verdict.cause, facts=verdict.facts)
+            forbidden = verdict.forbidden
+            status = INVALID if forbidden is None else FORBIDDEN
+            headers = self._challenge if forbidden is None else forbidden.headers
+            raise Rejection(
+                *status, headers=headers, cause=verdict.cause, facts=verdict.facts, change=verdict.change
+            )
         identity = verdict.identity
         if identity is not None:
             self._tell(exchange, identity)
@@ -232,17 +241,21 @@ class Authenticate:
                 exchange.request.headers.add(name, value)
 
 
-def _check_apart(
-    forward: Mapping[HeaderName, Fact], authenticators: Sequence[tuple[str, Authenticator]]
-) -> None:
+def _check_apart(config: AuthenticateConfig, authenticators: Sequence[tuple[str, Authenticator]]) -> None:
     """Raises ValueError where a header would be taken from clients in which they show a credential."""
-    for kind, authenticator in authenticators:
-        places = [value.lower().replace("_", "-") for _, value in authenticator.challenge]
-        for name in forward:
-            if any(f'header="{name.lower().replace("_", "-")}"' in place for place in places):
+    forwarded = {_as_cgi(name): name for name in config.forward}
+    for way, (kind, authenticator) in zip(config.any_of, authenticators, strict=True):
+        told = (re.search(r'header="(.+?)"', value) for _, value in authenticator.challenge)
+        stated = getattr(way.chosen[1], "header", None)
+        for header in [*(found[1] for found in told if found), *([stated] if stated else [])]:
+            if name := forwarded.get(_as_cgi(header)):
                 raise ValueError(
                     f"`forward` has {name}, where {kind} looks for a credential; expected another"
                 )
+
+
+def _as_cgi(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def _named(ways: tuple[Way, ...]) -> Iterator[tuple[str, tuple[str, Any]]]:

@@ -145,7 +145,7 @@ class BasicAuth:
             return None
         identity = self._find(credential)
         if identity is None:
-            raise self._invalid("unknown")
+            raise self._invalid("user or password are wrong")
         return self._accepted(exchange, identity)
 
     async def _identify_slowly(self, exchange: Exchange) -> Identity | None:
@@ -162,11 +162,11 @@ class BasicAuth:
         if not any(_is_basic(value) for value in shown):
             return None
         if len(shown) > 1:
-            raise self._invalid(f"{len(shown)} Authorization headers")
+            raise self._invalid(f"there are {len(shown)} Authorization headers")
         written = shown[0].partition(" ")[2].strip(" ")
         credential = decode(written, "base64") if len(written) <= _LONGEST else None
         if credential is None:
-            raise self._invalid("not in base64, or too long")
+            raise self._invalid("what is shown is not in base64, or too long")
         return credential
 
     def _find(self, credential: bytes) -> Identity | None:
@@ -178,13 +178,13 @@ class BasicAuth:
         name, colon, password = credential.partition(b":")
         user = name.decode("utf-8", "surrogateescape")
         if not colon:
-            raise self._invalid("no colon")
+            raise self._invalid("there is no colon in what is shown")
         try:
             right = await self._passwords.accepts(user, password)
         except Busy as error:
             raise Rejection(*UNAVAILABLE, retry_after=_RETRY_AFTER, cause=str(error)) from None
         if not right:
-            raise self._invalid("unknown")
+            raise self._invalid("user or password are wrong")
         return Identity(user, "basic_auth")
 
     def _accepted(self, exchange: Exchange, identity: Identity) -> Identity:

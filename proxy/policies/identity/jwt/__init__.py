@@ -56,10 +56,10 @@ say who the caller is and what else the token says: `alice: '{"org": "acme"}'`.
 **Hardened against.** Another algorithm than yours, `none` among them; a public key used as a secret;
 keys that a token brings along or points to (`jwk`, `jku`, `x5u`, `x5c`); extensions that nobody here
 knows (`crit`, `b64`); encrypted tokens; claims that stand twice; encodings with two spellings; numbers
-that are no dates; ids that are no text; a second token beside the first; other spellings of the header
-(`X_Token`) that CGI can't tell from it; tokens without a key's name that would have many keys tried;
-fetches without end for keys that nobody has; large tokens (`max_size`), and large sets of keys (1 MiB,
-100 keys).
+that are no dates; ids that are no text; a second token beside the first; other spellings of the header,
+and of those that claims are compared with, that CGI can't tell from them (`X_Token`); tokens without a
+key's name that would have many keys tried; fetches without end for keys that nobody has; large tokens
+(`max_size`), and large sets of keys (1 MiB, 100 keys).
 """
 
 from __future__ import annotations
@@ -78,16 +78,16 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, HeaderValue, Size
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Identity
-from proxy.headers import spellings
 from proxy.policies.authenticator import settle
 from proxy.policies.authorities import authorities_in
-from proxy.policies.identity.jwt.claims import RequestFact, rules
+from proxy.policies.identity.jwt.claims import RequestFact, headers_in, rules
 from proxy.policies.identity.jwt.config import JwksConfig
 from proxy.policies.identity.jwt.faults import faults
 from proxy.policies.identity.jwt.keys import AlgorithmName, Ring, of_secrets, of_set
 from proxy.policies.identity.jwt.remote import RemoteKeys, Terms
 from proxy.policies.identity.jwt.token import Wrong
 from proxy.policies.identity.jwt.verifier import Accepted, Expired, UnknownKey, Verifier
+from proxy.policies.lookalikes import lookalikes
 from proxy.policy import Services
 
 MISSING = (401, "jwt.missing", "This service wants a token.")
@@ -189,13 +189,14 @@ class Jwt:
         self._rules = rules(config.claims)
         self._header = config.header
         self._stale_keys_for = config.stale_keys_for
-        self._lookalikes = spellings(config.header) - {config.header.lower().encode()}
+        self._lookalikes = lookalikes(config.header).union(*map(lookalikes, headers_in(config.claims)))
         self._hides = config.hide_credentials
         realm = config.realm.replace("\\", "\\\\").replace('"', '\\"')
         bearer = f'Bearer realm="{realm}"'  # RFC 6750, section 3
         self.challenge = [("WWW-Authenticate", bearer)]
         self._wrong = [("WWW-Authenticate", f'{bearer}, error="invalid_token"')]
         self._too_little = [("WWW-Authenticate", f'{bearer}, error="insufficient_scope"')]
+        self._missing = (*MISSING[:2], f"This service wants a token in the header {config.header}.")
         self._ring: Ring | None = None
         self._remote: RemoteKeys | None = None
         jwks = config.jwks
@@ -212,7 +213,7 @@ class Jwt:
             self._edition = self._remote.edition()
 
     def on_request(self, exchange: Exchange) -> None:
-        settle(exchange, self.identify(exchange), MISSING, self.challenge)
+        settle(exchange, self.identify(exchange), self._missing, self.challenge)
 
     def identify(self, exchange: Exchange) -> Identity | None:
         """Who the caller is by its token; None where it shows none. Raises Rejection."""

@@ -111,6 +111,12 @@ class Rule(NamedTuple):
         return () if value is None else (value,)
 
 
+def headers_in(stated: Mapping[str, RequestFact | Sequence[str | int | bool]]) -> list[str]:
+    """Those that a claim is compared with."""
+    facts = [wanted for wanted in stated.values() if isinstance(wanted, RequestFact)]
+    return [fact.name for fact in facts if fact.fact == "header"]
+
+
 def rules(stated: Mapping[str, RequestFact | Sequence[str | int | bool]]) -> tuple[Rule, ...]:
     """As a policy file has them."""
     return tuple(

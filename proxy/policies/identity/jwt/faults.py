@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from proxy.algorithms.signatures import read_key
+from proxy.policies.identity.jwt.claims import headers_in
 from proxy.policies.identity.jwt.keys import of_secrets, of_set
+from proxy.policies.lookalikes import too_many_dashes
 
 if TYPE_CHECKING:
     from proxy.policies.identity.jwt import JwtConfig
@@ -28,9 +30,18 @@ def faults(config: JwtConfig) -> Iterator[Fault]:
         stated = getattr(config, name)
         if stated in ("", ()) or (isinstance(stated, tuple) and "" in stated):
             yield name, f"`{name}` is empty; expected a text, or to leave it out"
+    yield from _claims(config)
+    if wrong := too_many_dashes(config.header):
+        yield "header", wrong
+
+
+def _claims(config: JwtConfig) -> Iterator[Fault]:
     for name, wanted in config.claims.items():
         if wanted == ():
             yield f"claims.{name}", "no value is allowed; expected at least one"
+        for header in headers_in({name: wanted}):
+            if wrong := too_many_dashes(header):
+                yield f"claims.{name}", wrong
 
 
 def _secrets(config: JwtConfig) -> Iterator[Fault]:

@@ -61,6 +61,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from math import ceil
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -69,7 +70,7 @@ from proxy.algorithms.structured_fields import InnerList, Item, Malformed, Membe
 from proxy.config.schema import PolicyConfig
 from proxy.config.spelling import spelled
 from proxy.config.units import Duration
-from proxy.errors import Rejection
+from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity
 from proxy.policies.authenticator import settle
 from proxy.policies.identity.message_signature.components import (
@@ -83,8 +84,9 @@ from proxy.policies.identity.message_signature.components import (
 )
 from proxy.policies.identity.message_signature.digest import agrees, stated
 from proxy.policies.identity.message_signature.keys import KeyConfig, verifier
-from proxy.policies.identity.message_signature.names import ComponentName, KeyId, Label, SignedUrl
+from proxy.policies.identity.message_signature.names import ComponentName, KeyId, Label
 from proxy.policies.keys import SIGNATURE
+from proxy.policies.public_url import PublicUrl
 from proxy.policy import Services
 
 _NOT_SIGNED = "The request is not signed in the way that this service expects."
@@ -126,7 +128,7 @@ class MessageSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
         Meta(min_length=1, max_length=256, description="Look at signatures with this tag only."),
     ] = None
     public_url: Annotated[
-        SignedUrl | None, Meta(description="How the URL begins that clients use, where that differs.")
+        PublicUrl | None, Meta(description="How the URL begins that clients use, where that differs.")
     ] = None
 
     def check(self) -> Iterator[tuple[str, str]]:
@@ -246,11 +248,15 @@ class MessageSignature:
         created, expires = signed.parameters["created"], signed.parameters.get("expires")
         assert isinstance(created, int)  # noqa: S101  # checked
         facts: dict[str, object] = {"created": created, "now": now, "max_age": self._config.max_age}
-        late = now - created > self._config.max_age + leeway or created - now > leeway
+        change, late = None, False
+        if now - created > self._config.max_age + leeway:
+            change, late = Change("max_age", Duration(ceil(now - created - leeway))), True
+        elif created - now > leeway:
+            change, late = Change("leeway", Duration(ceil(created - now))), True
         if isinstance(expires, int) and (now - expires >= leeway or expires <= created):
-            facts["expires"], late = expires, True
+            facts["expires"], change, late = expires, None, True
         if late:
-            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts)
+            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts, change=change)
 
     async def _verify_body(self, exchange: Exchange, asked: Message, covered: Sequence[Component]) -> None:
         if any(each.name == _DIGEST for each in covered):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import ClassVar, Self
-from urllib.parse import urlsplit
 
 
 class KeyId(str):
@@ -51,22 +50,3 @@ class ComponentName(str):
             expected = f"expected a header in small letters, or one of {', '.join(_DERIVED)}"
             raise ValueError(f"{value!r} is no component; {expected}")
         return cls(value)
-
-
-class SignedUrl(str):
-    """How a URL begins that clients sign: scheme, authority, and where need be a path."""
-
-    __slots__ = ()
-    pattern: ClassVar[str] = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
-    example: ClassVar[str] = "https://api.example.com"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if isinstance(value, str) and re.fullmatch(cls.pattern, value):
-            try:
-                urlsplit(value).port  # noqa: B018  # it raises
-            except ValueError:
-                pass
-            else:
-                return cls(value.rstrip("/"))
-        raise ValueError(f"{value!r} is no beginning of a URL; expected one such as {cls.example}")

@@ -138,12 +138,12 @@ from proxy.policies.identity.webhook_signature.hashing import keyed_digest, sha2
 from proxy.policies.identity.webhook_signature.letter import Forged
 from proxy.policies.identity.webhook_signature.signature_header import signatures_in, time_in
 from proxy.policies.identity.webhook_signature.verification import (
-    PublicUrl,
     TimestampConfig,
     Verification,
     verifications,
 )
 from proxy.policies.keys import SIGNATURE
+from proxy.policies.public_url import PublicUrl
 from proxy.policy import Services
 
 _NOT_SIGNED = "The request is not signed in the way that this service expects."
@@ -287,12 +287,13 @@ class WebhookSignature:
         if sender is not None:
             names[sender.header] = None
         self.challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
+        self._missing = (*MISSING[:2], f"The request carries no signature in {' or '.join(names)}.")
 
     async def on_request(self, exchange: Exchange) -> None:
         if self._unverified:
             exchange.shadow(Rejection(*UNVERIFIED))
             return
-        settle(exchange, await self.identify(exchange), MISSING, self.challenge)
+        settle(exchange, await self.identify(exchange), self._missing, self.challenge)
 
     async def identify(self, exchange: Exchange) -> Identity | None:
         headers = exchange.request.headers

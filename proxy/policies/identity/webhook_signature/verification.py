@@ -17,6 +17,7 @@ from proxy.config.schema import Schema
 from proxy.config.secrets import Secret
 from proxy.config.units import HeaderName
 from proxy.policies.identity.webhook_signature.schemes import PRESETS, Scheme, Stamp
+from proxy.policies.public_url import PublicUrl
 
 if TYPE_CHECKING:
     from proxy.policies.identity.webhook_signature import WebhookSignatureConfig
@@ -24,25 +25,6 @@ if TYPE_CHECKING:
 HMAC = "hmac"
 TOKEN = "token"  # noqa: S105  # the name of a scheme
 _PORTS = {"http": 80, "https": 443}
-
-
-class PublicUrl(str):
-    """How a URL begins by which others call: scheme, authority, and where need be a path."""
-
-    __slots__ = ()
-    pattern: ClassVar[str] = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
-    example: ClassVar[str] = "https://hooks.example.com"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if isinstance(value, str) and re.fullmatch(cls.pattern, value):
-            try:
-                urlsplit(value).port  # noqa: B018  # it raises
-            except ValueError:
-                pass
-            else:
-                return cls(value.rstrip("/"))
-        raise ValueError(f"{value!r} is no beginning of a URL; expected one such as {cls.example}")
 
 
 class JsonPointer(str):

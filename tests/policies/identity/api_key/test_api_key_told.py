@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,21 @@ async def test_a_client_is_told_where_a_key_belongs(
     response = await route(policy).respond(exchange(headers={name: key}, query=f"to%22ken={key}"))
 
     assert [challenge] == fields(response)["www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        ({}, "the header X-API-Key"),
+        ({"header": "X-Key"}, "the header X-Key"),
+        ({"query": "token"}, "the parameter token"),
+    ],
+)
+async def test_who_shows_no_key_is_told_where_it_is_missing(settings: dict[str, Any], place: str) -> None:
+    response = await route(a_policy(**settings)).respond(exchange())
+
+    assert isinstance(response.content, bytes)
+    assert f"This service wants an API key in {place}." == json.loads(response.content)["detail"]
 
 
 @pytest.mark.parametrize("place", [{"header": "X-Key"}, {"query": "token"}], ids=["header", "query"])
@@ -110,11 +126,11 @@ async def test_in_shadow_a_request_passes_as_it_is_and_what_is_wrong_is_reported
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        pytest.param((a_key(),), "1 key is accepted", id="one"),
-        pytest.param((a_key(), a_key(key=OTHER)), "2 keys are accepted", id="two"),
+        pytest.param((a_key(),), "1 key is known", id="one"),
+        pytest.param((a_key(), a_key(key=OTHER)), "2 keys are known", id="two"),
         pytest.param(
             (a_key(expires=NOW + 60), a_key(key=OTHER, expires=NOW)),
-            "2 keys are accepted, of which the first expires at 2023-11-14T22:13:20Z",
+            "2 keys are known, and the first ends at 2023-11-14T22:13:20Z",
             id="two that end",
         ),
     ],

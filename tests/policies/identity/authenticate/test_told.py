@@ -43,7 +43,7 @@ def said(*arguments: str, **secrets: str) -> str:
 
 def test_check_says_it_in_words(file: Path) -> None:
     assert (
-        "authenticate: POST need a credential, others do not, by api_key: 1 key is accepted, "
+        "authenticate: POST need a credential, others do not, by api_key: 1 key is known, "
         "by webhook_signature: a signature is good for 5m before and after its time; on route api"
     ) in said("check", str(file))
 
@@ -99,7 +99,5 @@ def test_explain_tells_which_way_refused_and_why(file: Path) -> None:
         "X-API-Key: hunter9",
     )
 
-    assert ("refused: authenticate.invalid" in told, "because     api_key.invalid: unknown" in told) == (
-        True,
-        True,
-    )
+    assert "refused: authenticate.invalid" in told
+    assert "because     api_key.invalid: this key is not known" in told

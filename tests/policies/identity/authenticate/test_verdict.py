@@ -10,6 +10,8 @@ from proxy.policies.identity.authenticate.verdict import Verdict
 
 WHO = Identity("acme", "api_key")
 WRONG = Rejection(401, "api_key.invalid", cause="unknown", facts={"n": 1})
+FORBIDDEN = Rejection(403, "jwt.forbidden", cause="the claim role is another, or not there")
+WRONG_TOKEN = Rejection(401, "jwt.invalid")
 AWAY = Rejection(503, "jwt.unavailable", retry_after=3)
 AWAY_LONGER = Rejection(503, "jwt.unavailable", retry_after=9)
 
@@ -71,3 +73,21 @@ def test_what_is_about_no_credential_goes_on_as_it_is(other: Rejection) -> None:
         verdict(("webhook_signature", other))
 
     assert other is raised.value
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param((("jwt", FORBIDDEN),), FORBIDDEN, id="by itself"),
+        pytest.param((("jwt", FORBIDDEN), ("jwt", WHO)), None, id="another of its kind allows it"),
+        pytest.param((("jwt", WRONG_TOKEN), ("jwt", FORBIDDEN)), FORBIDDEN, id="one for another issuer"),
+        pytest.param((("jwt", FORBIDDEN), ("jwt", WRONG_TOKEN)), FORBIDDEN, id="in the other order"),
+        pytest.param((("jwt", FORBIDDEN), ("api_key", WHO)), FORBIDDEN, id="beside a right key"),
+        pytest.param((("jwt", FORBIDDEN), ("api_key", WRONG)), None, id="beside a wrong key"),
+        pytest.param((("api_key", WHO),), None, id="nothing is forbidden"),
+    ],
+)
+def test_what_is_right_and_allows_too_little(
+    said: tuple[tuple[str, Identity | Rejection | None], ...], expected: Rejection | None
+) -> None:
+    assert expected is verdict(*said).forbidden

@@ -36,6 +36,12 @@ SHARED = "algorithms: [HS256], secrets: [{env: S}]"
         pytest.param(f"{SHARED}, issuer: [a, b], audience: [c, d]", [], id="lists"),
         pytest.param(f"{SHARED}, claims: {{org: path.org, n: [1, true, x], s: header:X-S}}", [], id="claims"),
         pytest.param(f"{SHARED}, header: X-Token, typ: at+jwt, max_age: 1h, required: [jti]", [], id="more"),
+        pytest.param(f"{SHARED}, header: X{'-a' * 9}", ["header"], id="a header with many spellings"),
+        pytest.param(
+            f"{SHARED}, claims: {{org: header:X{'-a' * 9}}}",
+            ["claims.org"],
+            id="a claim's with many spellings",
+        ),
         pytest.param("secrets: [{env: S}]", [""], id="no algorithms"),
         pytest.param("algorithms: [], secrets: [{env: S}]", ["algorithms"], id="an empty list of them"),
         pytest.param("algorithms: [none], secrets: [{env: S}]", ["algorithms[0]"], id="none"),

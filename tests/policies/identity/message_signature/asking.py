@@ -12,8 +12,9 @@ from proxy.exchange import Exchange, Request
 from proxy.headers import Headers
 from proxy.policies.identity.message_signature import MessageSignature, MessageSignatureConfig
 from proxy.policies.identity.message_signature.keys import KeyConfig
-from proxy.policies.identity.message_signature.names import ComponentName, KeyId, Label, SignedUrl
+from proxy.policies.identity.message_signature.names import ComponentName, KeyId, Label
 from proxy.policies.identity.message_signature.signing import sign_message
+from proxy.policies.public_url import PublicUrl
 from proxy.policy import Unsigned
 from proxy.testing import FakeClock, FakeUpstream, fake_services, route
 from tests.policies.identity.message_signature import rfc9421 as rfc
@@ -28,7 +29,7 @@ KEYS = {
     "test-shared-secret": KeyConfig(algorithm="hmac-sha256", secret=Secret(b64decode(rfc.SHARED_SECRET))),
 }
 MINE = {"me": KeyConfig(algorithm="hmac-sha256", secret=Secret(SECRET))}
-_TYPES = {"label": Label, "public_url": SignedUrl, "max_age": Duration, "leeway": Duration}
+_TYPES = {"label": Label, "public_url": PublicUrl, "max_age": Duration, "leeway": Duration}
 
 
 def a_config(**settings: Any) -> MessageSignatureConfig:

@@ -11,7 +11,6 @@ from proxy.config.units import HeaderName
 from proxy.policies.identity.webhook_signature.schemes import Stamp
 from proxy.policies.identity.webhook_signature.verification import (
     JsonPointer,
-    PublicUrl,
     TimestampConfig,
     schemes,
     verifications,
@@ -128,29 +127,6 @@ def test_square_signs_the_url_as_it_was_told() -> None:
 )
 def test_how_far_a_time_may_be_off(scheme: str, settings: dict[str, Any], tolerance: float) -> None:
     assert [tolerance] == [way.tolerance for way in verifications(a_config(scheme, "s", **settings))]
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "h.example",
-        "ftp://h.example",
-        "https://",
-        "https://user:hunter2@h.example",
-        "https://h.example?a",
-        "https://h.example#a",
-        "https://h.example:x",
-        "https://h.example:99999",
-        "https://h.example/a b",
-        "https://h.example\n",
-        "https://[::1",
-        7,
-    ],
-)
-def test_what_is_no_beginning_of_a_url(url: object) -> None:
-    with pytest.raises(ValueError, match="no beginning of a URL; expected one such as https://"):
-        PublicUrl.parse(url)
 
 
 @pytest.mark.parametrize("pointer", ["", "a", "/", "//a", "/a/", "/a~", "/a~2", "/a\n/", 7])
