@@ -182,6 +182,7 @@ class Exchange:
         "send_upstream_host",
         "shadowed",
         "started",
+        "upstream",
         "upstream_status",
     )
 
@@ -226,6 +227,8 @@ class Exchange:
         self.carrier: Any = None
         """The wire's side of this exchange; nobody else's business."""
         self.attempts = 0
+        self.upstream: str | None = None
+        """Another than the route's, which attempts call from now on; a name of `upstreams`."""
         self.upstream_status: int | None = None
         self._notes: dict[ExchangeKey[Any], Any] | None = None
 

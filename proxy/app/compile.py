@@ -68,6 +68,8 @@ class PlannedRoute:
     pipeline: Pipeline
     upstream: str
     match: Match
+    others: tuple[str, ...] = ()
+    """Upstreams that its policies may have called instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class _Compiler:
             self._pipeline((*self._parts.first, *self._hooks(route.policies)), problems),
             route.upstream,
             match,
+            tuple({name for policy in route.policies for _, name in policy.config.other_upstreams()}),
         )
 
     def _pipeline(self, hooks: tuple[Hooks, ...], problems: ProblemWriter) -> Pipeline:

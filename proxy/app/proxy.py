@@ -17,7 +17,7 @@ from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
 from proxy.app.auditing import audit_log
 from proxy.app.breakers import Breakers, gauges, log_change
-from proxy.app.compile import Parts, Plan, compile_plan, head_caps, identity_headers
+from proxy.app.compile import Parts, Plan, PlannedRoute, compile_plan, head_caps, identity_headers
 from proxy.app.fetching import Fetcher
 from proxy.app.heap import HEAP
 from proxy.app.loading import load_steadily
@@ -235,10 +235,7 @@ class Proxy:
 
     def _serving(self, plan: Plan, pools: Mapping[str, tuple[UpstreamConfig, Pool]]) -> Serving:
         configuration = plan.configuration
-        routes = [
-            Entry(route.match, CompiledRoute(route.facts, route.pipeline, pools[route.upstream][1]))
-            for route in plan.routes
-        ]
+        routes = [Entry(route.match, _compiled(route, pools)) for route in plan.routes]
         anywhere = next(iter(pools.values()))[1]  # what has no route is never forwarded
         return Serving(
             table=RoutingTable(routes),
@@ -368,3 +365,9 @@ class Proxy:
     def _audited(self) -> Audited | None:
         audit = self.audit
         return None if audit is None else Audited(bool(audit.error), audit.dropped)
+
+
+def _compiled(route: PlannedRoute, pools: Mapping[str, tuple[UpstreamConfig, Pool]]) -> CompiledRoute:
+    own = pools[route.upstream][1]
+    others: dict[str | None, Pool] = {name: pools[name][1] for name in route.others}
+    return CompiledRoute(route.facts, route.pipeline, own, others={None: own, **others} if others else others)

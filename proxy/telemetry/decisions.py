@@ -83,6 +83,8 @@ class Decision(Verdict, frozen=True, omit_defaults=True, kw_only=True):
     status: int
     """What the client got."""
     complete: bool = True
+    upstream: str = ""
+    """What was called, where a policy chose another upstream than the route's."""
     revision: str = ""
     """Of the policy files that were live for it."""
     shadow: list[Verdict] = []
@@ -135,6 +137,7 @@ class Decisions:
             identity=_identity(exchange, hidden),
             status=outcome.status,
             complete=outcome.complete,
+            upstream=exchange.upstream or "",
             revision=exchange.route.revision,
             shadow=[Verdict(**each) for each in shadow],
             **verdict,
