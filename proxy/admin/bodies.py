@@ -46,7 +46,11 @@ class Health(PublicHealth, frozen=True, kw_only=True):
         str, Meta(description="Why the audit log cannot be written; else empty. Empty where there is none.")
     ]
     upstreams: Annotated[
-        Mapping[str, object], Meta(description="Name -> how many connections are in which state.")
+        Mapping[str, object],
+        Meta(
+            description="Name -> how many connections are in which state, and where it has a "
+            "`health_check`, what that says under `health`."
+        ),
     ]
 
 

@@ -44,7 +44,7 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     audit_log_error: str = ""
     """Why the audit log cannot be written; empty where it can, or there is none."""
     upstreams: Mapping[str, object]
-    """Name -> what its pool says of itself; anything that JSON can hold."""
+    """Name -> what its pool and its health check say of it; anything that JSON can hold."""
 
 
 class Running(Protocol):

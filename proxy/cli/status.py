@@ -88,8 +88,17 @@ def _upstreams(health: Health) -> Iterator[str]:
     yield "connections to upstreams"
     width = max(map(len, health.upstreams), default=0)
     for name, pool in health.upstreams.items():
-        told = ", ".join(f"{value} {key}" for key, value in pool.items()) if isinstance(pool, dict) else pool
-        yield f"  {name:<{width}}  {told}"
+        counts = pool if isinstance(pool, dict) else {}
+        told = ", ".join(f"{value} {key}" for key, value in counts.items() if key != "health")
+        yield f"  {name:<{width}}  {told}{_wellness(counts.get('health'))}"
+
+
+def _wellness(health: Mapping[str, Any] | None) -> str:
+    """What the health check says, where there is one."""
+    if health is None:
+        return ""
+    cause = f": {health['cause']}" if health.get("cause") else ""
+    return f"; {health['state']} since {health['since']}{cause}"
 
 
 def _breakers(breakers: Sequence[Breaker]) -> Iterator[str]:
@@ -108,6 +117,7 @@ def _breakers(breakers: Sequence[Breaker]) -> Iterator[str]:
 
 def _opened(numbers: Mapping[str, Any]) -> str:
     told = [f"{name} {value}" for name, value in numbers.get("opened_by", {}).items()]
+    told += [numbers["cause"]] if numbers.get("cause") else []
     left = numbers.get("seconds_left")
     told += [f"tries again in {_span(math.ceil(left))}"] if left else []
     return "".join(f", {each}" for each in told)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from proxy.config.health import HealthCheckConfig
 from proxy.config.patterns import (
     ExactPath,
     HostPattern,
@@ -88,6 +89,9 @@ class UpstreamConfig(Schema, frozen=True, kw_only=True):
     pool: Annotated[PoolConfig, Meta(description="Connections to it.")] = PoolConfig()
     tls: Annotated[
         UpstreamTlsConfig | None, Meta(description="For https: what to trust, and what to show.")
+    ] = None
+    health_check: Annotated[
+        HealthCheckConfig | None, Meta(description="Asks it by itself whether it is well.")
     ] = None
 
     def check(self) -> Problems:

@@ -111,6 +111,7 @@ class Rehearsal:
             connect=connect,
             fetch=offline,
             in_thread=at_once,
+            checking=False,
         )
 
     def __enter__(self) -> Self:

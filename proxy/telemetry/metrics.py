@@ -79,7 +79,8 @@ class Metrics(Collector):
 
     `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
     clients were one too many, `breakers` the state of each circuit breaker by its name, `gauges` other
-    numbers of policies (metric, name, value), and `audit` how the audit log is doing, where there is one.
+    numbers of policies (metric, name, value), `audit` how the audit log is doing, where there is one, and
+    `upstreams` which of those that are looked at are well.
     """
 
     def __init__(
@@ -92,12 +93,14 @@ class Metrics(Collector):
         breakers: Callable[[], Mapping[str, str]] = dict,
         gauges: Callable[[], Iterable[tuple[str, str, float]]] = tuple,
         audit: Callable[[], Audited | None] = lambda: None,
+        upstreams: Callable[[], Mapping[str, bool]] = dict,
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
         self._breakers = breakers
         self._gauges = gauges
         self._audit = audit
+        self._upstreams = upstreams
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
@@ -205,6 +208,12 @@ class Metrics(Collector):
         for name, state in self._breakers().items():
             breakers.add_metric((name,), _STATES[state])
         yield breakers
+        healthy = GaugeMetricFamily(
+            self._name("upstream_healthy"), "1 where its health check says so, else 0.", labels=("upstream",)
+        )
+        for name, well in self._upstreams().items():
+            healthy.add_metric((name,), well)
+        yield healthy
         yield from self._gauge_families()
         yield from self._own_families()
 

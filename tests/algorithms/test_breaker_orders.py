@@ -14,7 +14,9 @@ SOME = Thresholds(consecutive=2, open_time=OpenTime(30.0), probes=2, successes=2
 
 HAPPENINGS = st.lists(
     st.tuples(
-        st.sampled_from(["ask", "good", "bad", "release", "lose", "wait", "reload", "hold", "leave"]),
+        st.sampled_from(
+            ["ask", "good", "bad", "release", "lose", "wait", "reload", "force", "leave", "ail", "recover"]
+        ),
         st.integers(0, 30),
     ),
     max_size=60,
@@ -31,7 +33,11 @@ def live(breaker: type[Breaker], happenings: list[tuple[str, int]]) -> None:
             now += number
         elif what == "reload":
             subject.adopt(replace(subject.thresholds, consecutive=1 + number % 3), now)
-        elif what in ("hold", "leave"):
+        elif what == "ail":
+            subject.hold(now, "a check fails", {})
+        elif what == "recover":
+            subject.let_go(now, "the check passes")
+        elif what in ("force", "leave"):
             subject.force(None if what == "leave" else ("open", "closed")[number % 2], now)
         elif what == "ask":
             subject.tick(now)
@@ -39,6 +45,7 @@ def live(breaker: type[Breaker], happenings: list[tuple[str, int]]) -> None:
             permit = subject.ask(now)
             if permit is not None:
                 assert "open" != subject.state
+                assert not subject.held
                 out.append((permit, before, now))
             probes = [each for each in out if each[1] == len(told) and now - each[2] < 10.0]
             assert "half-open" != subject.state or len(probes) <= 2
@@ -55,6 +62,7 @@ def live(breaker: type[Breaker], happenings: list[tuple[str, int]]) -> None:
             if began != before:  # it was started before a transition
                 assert (before, failures, successes) == (len(told), subject.failures, subject.successes)
     subject.force(None, now)
+    subject.let_go(now, "the check passes")
     # Everybody else is gone for good; with a well upstream it must come to be closed.
     for _ in range(20):
         now += 30.0

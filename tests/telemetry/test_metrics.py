@@ -182,6 +182,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_access_log_dropped": "counter",
         "ingestion_connections_turned_away": "counter",
         "ingestion_circuit_breaker_state": "gauge",
+        "ingestion_upstream_healthy": "gauge",
     } == {family.name: family.type for family in metrics.collect()}
 
 

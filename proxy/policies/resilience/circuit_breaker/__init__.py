@@ -22,6 +22,12 @@ body. What clients do wrong never counts: no 4xx but `429`, and that only where 
 client that leaves, no body that is too large. A call lasts until the last byte of its answer; with
 `slow_ratio`, a client that reads a large answer slowly makes a slow call.
 
+**The health check of the upstream.** With `health_check: true`, what the upstream's own `health_check`
+says counts, too: while it fails nothing is called, whatever `trip` and `open_for` say, and once it passes
+again the breaker is half-open at once. That takes a `health_check` in the upstream
+([health checks](../health-checks.md)), and a breaker of its own for each upstream. In rehearsals no check is
+made, so that none fails.
+
 **Each attempt counts.** Behind a policy that waits or repeats, such as `retry`, the breaker is asked
 before each call and told how each went, so that repetitions stop when it opens.
 
@@ -99,6 +105,10 @@ class CircuitBreakerConfig(PolicyConfig, frozen=True, kw_only=True):
     recovery: Annotated[
         Duration, Meta(description="Time in which the calls that pass then grow to all; at once where 0s.")
     ] = Duration(0)
+    health_check: Annotated[
+        bool,
+        Meta(description="`true`: open while the upstream's `health_check` fails, half-open at once then."),
+    ] = False
     on_open: Annotated[
         OnOpenConfig | None,
         Meta(description="What clients get while it is open; 503 with Retry-After where absent."),
@@ -149,6 +159,8 @@ class CircuitBreakerConfig(PolicyConfig, frozen=True, kw_only=True):
         words = [f"opens {' or '.join(ways)}, for {time}; then {probes}, {closed}"]
         if self.recovery:
             words.append(f"and then calls pass in a share that grows for {spelled(self.recovery)}")
+        if self.health_check:
+            words.append("and open while the health check of the upstream fails")
         if self.on_open is not None and self.on_open.upstream is not None:
             words.append(f"what it does not let pass goes to the upstream {self.on_open.upstream}")
         return words
@@ -167,6 +179,7 @@ class CircuitBreaker:
         self._switch = services.shared("switch", lambda: CircuitSwitch(self._thresholds, services))
         self._edition = self._switch.edition()
         self._breaker = self._switch.breaker
+        self._health = services.health
         self._name = services.name
         self._monotonic = services.clock.monotonic
         self._statuses = frozenset(config.failures.status)
@@ -179,7 +192,9 @@ class CircuitBreaker:
     def on_request(self, exchange: Exchange) -> Response | None:
         switch, breaker = self._switch, self._breaker
         if switch.adopted < self._edition:
-            switch.adopt(self._edition, self._thresholds)
+            switch.adopt(self._edition, self._thresholds, self._health)
+        if self._health is not None:
+            switch.heed()
         if exchange.recall(self._key) is not None:
             self._give_back(exchange)
         if exchange.upstream is not None:
@@ -253,8 +268,8 @@ class CircuitBreaker:
         facts = {"state": breaker.state, **breaker.opened_by, "open_for": about(breaker.open_time)}
         if self._instead is not None:
             facts["upstream"] = self._instead
-        wait = breaker.wait(self._monotonic())
-        raise Rejection(*OPEN, retry_after=wait, facts=facts, policy=self._name)
+        wait = self._switch.wait(self._monotonic())
+        raise Rejection(*OPEN, retry_after=wait, cause=self._switch.cause, facts=facts, policy=self._name)
 
 
 def _response(answer: OnOpenConfig) -> Response:
