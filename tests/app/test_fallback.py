@@ -8,7 +8,7 @@ import pytest
 
 from tests.app.served import served
 from tests.app.trial import Files
-from tests.wire.harness import Echo, Peer, RawUpstream, once
+from tests.wire.harness import Echo, Peer, RawUpstream, once, until
 
 BACKED = """\
 version: 1
@@ -94,6 +94,43 @@ async def test_a_failure_of_the_other_is_told_with_its_name_and_not_counted(file
                 "seconds_left": before.numbers["seconds_left"]
             }
     assert ("upstream.reset", "backup") == (failed.json()["reason"], decision.upstream)
+
+
+async def test_a_reload_while_it_is_half_open_gives_no_second_probe_a_place(files: Files) -> None:
+    asked, answer = list[Peer](), asyncio.Event()
+
+    async def slow(peer: Peer) -> None:
+        while True:
+            await peer.message()
+            asked.append(peer)
+            await answer.wait()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\napp")
+
+    async with RawUpstream(slow) as app, RawUpstream(Echo(answer=ANSWER)) as backup:
+        files.write(backed(app.port, backup.port))
+        async with served(files) as running:
+            running.proxy.force_breaker("app", "open")
+            elsewhere = (await running.get()).text
+            running.edit("open_for: 1h", "open_for: 2h")
+            await running.proxy.reload()
+            open_still = (await running.get()).text
+            running.proxy.force_breaker("app", None)  # from open: by probes
+            probe = asyncio.ensure_future(running.get())
+            await until(lambda: len(asked) == 1)
+            running.edit("open_for: 2h", "open_for: 3h")
+            await running.proxy.reload()
+            others = [(await running.get()).text for _ in range(5)]
+            answer.set()
+            probed = (await probe).text
+
+            assert "closed" == running.proxy.breakers()["app"]
+    assert ("backup", "backup", ["backup"] * 5, "app", 1) == (
+        elsewhere,
+        open_still,
+        others,
+        probed,
+        len(asked),
+    )
 
 
 async def test_the_access_log_says_who_answered(files: Files, capfd: pytest.CaptureFixture[str]) -> None:
