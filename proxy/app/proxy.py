@@ -132,7 +132,7 @@ class Proxy:
             breakers=self._breakers.states,
             gauges=lambda: gauges(self._parts.state),
             audit=self._audited,
-            upstreams=self._healthy,
+            looked_at=self._healthy,
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(
@@ -308,7 +308,8 @@ class Proxy:
             return False, "draining"
         if self.audit is not None and self.audit.unavailable:
             return False, "audit log"
-        return (True, "") if self._checks.ready() else (False, "upstream")
+        missing = self._checks.missing()
+        return not missing, missing
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type."""
@@ -328,6 +329,7 @@ class Proxy:
             in_flight=self.in_flight,
             access_log_error=self._access_log.error if self._access_log else "",
             audit_log_error=self.audit.error if self.audit else "",
+            checks={name: check.summary() for name, check in self._checks.named().items()},
             upstreams={name: self._upstream(name, pool) for name, (_, pool) in self._pools.items()},
         )
 
@@ -379,7 +381,7 @@ class Proxy:
             if not await asyncio.to_thread(self.audit.close):
                 _log.error("audit log: %d lines were lost", self.audit.dropped)
 
-    def _healthy(self) -> Mapping[str, bool]:
+    def _healthy(self) -> Mapping[str, Mapping[str, bool]]:
         return self._checks.healthy()
 
     def _audited(self) -> Audited | None:

@@ -32,9 +32,9 @@ def status(admin: str, token_file: Path | None, output: str) -> None:
     """Say how a running Seawall is doing.
 
     Tells the revision that is live and what it changed, whether the files on disk were
-    refused and why, the connections to upstreams, circuit breakers that are not closed, and
-    what policies in shadow would have refused. Exit code 1 where it is not ready, cannot be
-    reached, or goes on with older policies because the files were refused.
+    refused and why, what `health.checks` say, the connections to upstreams, circuit breakers that
+    are not closed, and what policies in shadow would have refused. Exit code 1 where it is not
+    ready, cannot be reached, or goes on with older policies because the files were refused.
     """
     answers = {
         "health": ask(admin, "/healthz", token_file),
@@ -50,7 +50,13 @@ def status(admin: str, token_file: Path | None, output: str) -> None:
     if output == "json":
         click.echo(json.dumps({"healthy": healthy, **answers}, indent=2))
     else:
-        told = (_process(health, revision), _upstreams(health), _breakers(breakers), _shadow(shadow))
+        told = (
+            _process(health, revision),
+            _checks(health),
+            _upstreams(health),
+            _breakers(breakers),
+            _shadow(shadow),
+        )
         for line in chain.from_iterable(told):
             click.echo(line)
     sys.exit(0 if healthy else 1)
@@ -82,6 +88,15 @@ def _process(health: Health, revision: Revision) -> Iterator[str]:
         yield f"  access log   lines are being lost: {health.access_log_error}"
     if health.audit_log_error:
         yield f"  audit log    cannot be written: {health.audit_log_error}"
+
+
+def _checks(health: Health) -> Iterator[str]:
+    if health.checks:
+        yield "checks"
+        width = max(map(len, health.checks))
+        for name, check in health.checks.items():
+            known = check if isinstance(check, dict) else None
+            yield f"  {name:<{width}}  {_wellness(known).removeprefix('; ')}"
 
 
 def _upstreams(health: Health) -> Iterator[str]:

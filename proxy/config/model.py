@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from proxy.config.health import HealthCheckConfig
+from proxy.config.health import CheckConfig, HealthCheckConfig
 from proxy.config.patterns import (
     ExactPath,
     HostPattern,
@@ -155,11 +155,14 @@ class MetricsConfig(Schema, frozen=True, kw_only=True):
 
 
 class HealthConfig(Schema, frozen=True, kw_only=True):
-    """Health on the data port, for who cannot reach the status port."""
+    """What else is looked at, and health on the data port, for who cannot reach the status port."""
 
     paths: Annotated[
         dict[ExactPath, Literal["details", "readiness", "liveness"]],
         Meta(description="Path -> what it answers, before any routing."),
+    ] = field(default_factory=dict)
+    checks: Annotated[
+        dict[Name, CheckConfig], Meta(description="What Seawall looks at by itself, each under a name.")
     ] = field(default_factory=dict)
 
 

@@ -80,7 +80,7 @@ class Metrics(Collector):
     `log_dropped` tells how many lines the access log has lost, `turned_away` how many connections of
     clients were one too many, `breakers` the state of each circuit breaker by its name, `gauges` other
     numbers of policies (metric, name, value), `audit` how the audit log is doing, where there is one, and
-    `upstreams` which of those that are looked at are well.
+    `looked_at` which upstreams and checks are well.
     """
 
     def __init__(
@@ -93,14 +93,14 @@ class Metrics(Collector):
         breakers: Callable[[], Mapping[str, str]] = dict,
         gauges: Callable[[], Iterable[tuple[str, str, float]]] = tuple,
         audit: Callable[[], Audited | None] = lambda: None,
-        upstreams: Callable[[], Mapping[str, bool]] = dict,
+        looked_at: Callable[[], Mapping[str, Mapping[str, bool]]] = lambda: {"upstream": {}, "check": {}},
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
         self._breakers = breakers
         self._gauges = gauges
         self._audit = audit
-        self._upstreams = upstreams
+        self._looked_at = looked_at
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
@@ -208,12 +208,13 @@ class Metrics(Collector):
         for name, state in self._breakers().items():
             breakers.add_metric((name,), _STATES[state])
         yield breakers
-        healthy = GaugeMetricFamily(
-            self._name("upstream_healthy"), "1 where its health check says so, else 0.", labels=("upstream",)
-        )
-        for name, well in self._upstreams().items():
-            healthy.add_metric((name,), well)
-        yield healthy
+        for what, looked_at in self._looked_at().items():
+            healthy = GaugeMetricFamily(
+                self._name(f"{what}_healthy"), "1 where the last checks say so, else 0.", labels=(what,)
+            )
+            for name, well in looked_at.items():
+                healthy.add_metric((name,), well)
+            yield healthy
         yield from self._gauge_families()
         yield from self._own_families()
 

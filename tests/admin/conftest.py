@@ -29,6 +29,7 @@ class FakeRunning:
         self.is_live = True
         self.uptime = 12.3456
         self.readiness = (True, "")
+        self.checks: dict[str, dict[str, object]] = {}
         self.upstreams: dict[str, object] = {"app": {"open": 2, "idle": 1}}
         self.last_reload = LastReload(ok=True, at=1_700_000_000.0)
         self.reloads: list[str | ConfigError] = []
@@ -55,6 +56,7 @@ class FakeRunning:
             draining=False,
             in_flight=3,
             access_log_error="Broken pipe",
+            checks=self.checks,
             upstreams=self.upstreams,
         )
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from proxy.admin.answers import answer
+from proxy.app.health_checks import Checks
 from tests.app.served import Served, served
-from tests.app.trial import Files
+from tests.app.trial import Files, some_parts
 from tests.wire.harness import Peer, RawUpstream, until
 
 CHECKED = """\
@@ -27,6 +28,19 @@ policies:
     app: {{trip: {{consecutive_failures: 1000}}, half_open: {{probes: 1}}, {breaker}}}
 routes:
   - {{name: all, match: {{path: "/**"}}, policies: {{circuit_breaker: app}}}}
+"""
+NAMED = """\
+version: 1
+upstreams: {{app: {{url: "http://127.0.0.1:3000"}}}}
+health:
+  paths: {{/api/v2/health: details, /api/v2/health/ready: readiness}}
+  checks:
+    db: {{tcp: "127.0.0.1:{db}", interval: 100ms, timeout: 1s, unhealthy_after: 1, readiness: true}}
+    cache: {{redis: "127.0.0.1:1", interval: 100ms, unhealthy_after: 1}}
+    disk: {{disk: {{path: /, min_free: 1B}}}}
+    memory: {{memory: {{max: 100%}}}}
+routes:
+  - {{name: all, match: {{path: "/**"}}}}
 """
 OK, BAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
 
@@ -67,7 +81,6 @@ def ready(running: Served) -> bool:
 
 async def test_readiness_falls_and_rises_with_the_upstream(files: Files) -> None:
     async with checked(files) as (running, patient):
-        before = running.proxy.ready()
         await until(lambda: ready(running))
         patient.well = False
         await until(lambda: not ready(running))
@@ -75,7 +88,24 @@ async def test_readiness_falls_and_rises_with_the_upstream(files: Files) -> None
         patient.well = True
         await until(lambda: ready(running))
 
-    assert ((False, "upstream"), (503, b"not ready: upstream\n")) == (before, (away.status, away.content))
+    assert (503, b"not ready: upstream\n") == (away.status, away.content)
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (CHECKED.format(port=1, check="readiness: true", breaker="health_check: true"), "upstream"),
+        (CHECKED.format(port=1, check="readiness: false", breaker="health_check: true"), ""),
+        (NAMED.format(db=1), "check db"),
+    ],
+)
+def test_what_nobody_has_looked_at_yet_is_not_ready(files: Files, text: str, missing: str) -> None:
+    files.write(text)
+    parts = some_parts()
+    checks = Checks(files.compile(parts).configuration, parts)
+
+    assert missing == checks.missing()
+    assert {"upstream": {}, "check": {}} == checks.healthy()
 
 
 async def test_nothing_is_called_while_it_fails_and_a_probe_is_when_it_passes(files: Files) -> None:
@@ -218,3 +248,39 @@ def test_a_breaker_goes_by_the_check_of_one_upstream_that_has_one(
 
     (found,) = files.problems()
     assert found.startswith(f"a.yaml:5:50: policies.circuit_breaker.one.health_check: {problem}")
+
+
+def states(running: Served) -> dict[str, object]:
+    return {name: check["state"] for name, check in running.proxy.details().checks.items()}
+
+
+async def test_what_else_files_name_is_told_and_counts_where_they_say_so(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def hang_up(peer: Peer) -> None:
+        peer.close()
+
+    async with RawUpstream(hang_up) as db:
+        port = db.port
+        files.write(NAMED.format(db=port))
+        async with served(files) as running:
+            await until(lambda: "unknown" not in states(running).values())
+            well = await running.get("/api/v2/health")
+            await db.__aexit__(None)
+            await until(lambda: states(running)["db"] == "unhealthy")
+            away, ready = await running.get("/api/v2/health"), await running.get("/api/v2/health/ready")
+            metrics, cause = running.metrics(), running.proxy.details().checks["db"]["cause"]
+            db._server = await asyncio.start_server(db._accept, "127.0.0.1", port)
+            await until(lambda: states(running)["db"] == "healthy")
+
+    checks = {"db": "healthy", "cache": "unhealthy", "disk": "healthy", "memory": "healthy"}
+    assert (200, checks) == (well.status_code, well.json()["checks"])
+    assert (503, checks | {"db": "unhealthy"}) == (away.status_code, away.json()["checks"])
+    assert (503, "not ready: check db\n") == (ready.status_code, ready.text)
+    assert ("0.0", "0.0", "1.0") == tuple(
+        metrics[f'seawall_check_healthy{{check="{name}"}}'] for name in ("db", "cache", "disk")
+    )
+    assert "takes no connection" in str(cause)
+    assert any(each.startswith("checks/db: healthy -> unhealthy, 1 check failed") for each in caplog.messages)

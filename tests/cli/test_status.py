@@ -116,6 +116,21 @@ async def test_upstreams_that_are_looked_at_are_told_with_how_they_are(
     ] == lines[lines.index("connections to upstreams") + 1 :][:2]
 
 
+async def test_what_is_looked_at_is_told_with_how_it_is(running: FakeRunning, admin: str) -> None:
+    since = "2023-11-14T22:13:20.000Z"
+    running.checks = {
+        "db": {"state": "unhealthy", "since": since, "cause": "db:5432 takes no connection"},
+        "disk": {"state": "healthy", "since": since},
+    }
+
+    lines = (await status("--admin", admin)).stdout.splitlines()
+
+    assert [
+        f"  db    unhealthy since {since}: db:5432 takes no connection",
+        f"  disk  healthy since {since}",
+    ] == lines[lines.index("checks") + 1 :][:2]
+
+
 async def test_circuit_breakers_that_are_not_closed_are_told_and_the_others_counted(
     running: FakeRunning, admin: str
 ) -> None:

@@ -183,6 +183,7 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_connections_turned_away": "counter",
         "ingestion_circuit_breaker_state": "gauge",
         "ingestion_upstream_healthy": "gauge",
+        "ingestion_check_healthy": "gauge",
     } == {family.name: family.type for family in metrics.collect()}
 
 
