@@ -57,6 +57,7 @@ class Check:
         if self._task is not None:
             self._task.cancel()
         self._health = Health(self._schedule.unhealthy_after, self._schedule.healthy_after)
+        self._cause = ""
 
     # ---- what is known; for breakers it is an `UpstreamHealth`
 

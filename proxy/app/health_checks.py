@@ -1,5 +1,4 @@
-"""Which checks a revision has Seawall make by itself: whether upstreams are well,
-and what else it takes to be ready.
+"""What a revision has Seawall look at by itself: upstreams, and what else it takes to be ready.
 
 One task for each, for as long as a live revision has it. What is known of a check outlives a
 reload that leaves it as it is.
@@ -44,7 +43,9 @@ class Checks:
         for name, check in self._upstreams.items():
             check.probe = of_upstream(addresses[name], self._configs[name])
         for name, check in self._named.items():
-            check.probe = of(self._named_configs[name])
+            config = self._named_configs[name]
+            if check.probe is None or config.http is not None:  # whose authorities may be others by now
+                check.probe = of(config)
 
     def of(self, upstream: str) -> Check | None:
         """The check of this upstream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -27,7 +28,7 @@ def live(breaker: type[Breaker], happenings: list[tuple[str, int]]) -> None:
     """Play them, and assert what must always be so."""
     told: list[Transition] = []
     subject = breaker(SOME, 0.0, told.append)
-    now, out = 0.0, []  # each with how many transitions there had been, and when it began
+    ailing, now, out = False, 0.0, []  # each with how many transitions there had been, and when it began
     for what, number in happenings:
         if what == "wait":
             now += number
@@ -35,17 +36,20 @@ def live(breaker: type[Breaker], happenings: list[tuple[str, int]]) -> None:
             subject.adopt(replace(subject.thresholds, consecutive=1 + number % 3), now)
         elif what == "ail":
             subject.hold(now, "a check fails", {})
+            ailing = not subject.forced
         elif what == "recover":
             subject.let_go(now, "the check passes")
+            ailing = False
         elif what in ("force", "leave"):
+            ailing = ailing and what == "leave" and not subject.forced
             subject.force(None if what == "leave" else ("open", "closed")[number % 2], now)
         elif what == "ask":
             subject.tick(now)
             before = len(told)
             permit = subject.ask(now)
+            assert permit is None or not ailing
             if permit is not None:
                 assert "open" != subject.state
-                assert not subject.held
                 out.append((permit, before, now))
             probes = [each for each in out if each[1] == len(told) and now - each[2] < 10.0]
             assert "half-open" != subject.state or len(probes) <= 2
@@ -109,6 +113,14 @@ class CountsLateNews(Breaker):
         super().record(permit, now, failed=failed, seconds=seconds)
 
 
+class ForgetsThatItIsHeld(Breaker):
+    """Its time passes, whatever holds it."""
+
+    def hold(self, now: float, cause: str, numbers: Mapping[str, object]) -> None:
+        super().hold(now, cause, numbers)
+        self.until = min(self.until, now + 30.0)
+
+
 ASK, LOSE = ("ask", 0), ("lose", 0)
 OPENS = [ASK, ASK, ("bad", 0), ("bad", 0), ("wait", 30)]
 
@@ -122,6 +134,9 @@ OPENS = [ASK, ASK, ("bad", 0), ("bad", 0), ("wait", 30)]
             CountsLateNews,
             [ASK, *OPENS, ASK, ("good", 1), ASK, ("good", 1), ("bad", 0)],
             id="late news",
+        ),
+        pytest.param(
+            ForgetsThatItIsHeld, [("ail", 0), ("wait", 30), ASK], id="a hold that ends by itself"
         ),
     ],
 )  # fmt: skip
