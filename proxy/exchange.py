@@ -208,6 +208,8 @@ class Exchange(msgspec.Struct, eq=False):  # a Struct, since one is made for eac
     attempts: int = 0
     retries: list[Retry] | None = None
     """Calls that came to nothing, and what was done about each; None where there was none."""
+    upstream: str | None = None
+    """Another than the route's, which attempts call from now on; a name of `upstreams`."""
     upstream_status: int | None = None
     _notes: dict[ExchangeKey[Any], Any] | None = None
 

@@ -147,6 +147,30 @@ class Gauged(Protocol):
         ...
 
 
+class UpstreamHealth(Protocol):
+    """What the health check of an upstream says of it."""
+
+    @property
+    def fails(self) -> bool:
+        """It is not well; false where nobody knows yet."""
+        ...
+
+    @property
+    def cause(self) -> str:
+        """Of the last check that failed, in words for operators."""
+        ...
+
+    @property
+    def numbers(self) -> Mapping[str, object]:
+        """What was counted, and which threshold that crossed."""
+        ...
+
+    @property
+    def seconds_left(self) -> float:
+        """Until it can be well again, at the earliest."""
+        ...
+
+
 Report = Callable[[str, Mapping[str, object]], None]
 """Tell operators of a change in a policy's state: a sentence, and the numbers behind it."""
 
@@ -187,6 +211,8 @@ class Services:
     """For keys and certificates from elsewhere."""
     in_thread: InThread = at_once
     """For slow hashes."""
+    health: UpstreamHealth | None = None
+    """Of the route's upstream, where the policy goes by it (`PolicyType.by_health`) and checks are made."""
 
     def shared(self, key: str, make: Callable[[], T]) -> T:
         """State of this policy's name that outlives a reload, by `key`; `make` makes the first."""
@@ -313,6 +339,8 @@ class PolicyType(Generic[C]):
     each_call: bool = False
     """Its `on_request` is about one call of the upstream, not about the request: behind a policy that
     owns the call, it is asked before each (`Hooks.at_each_call`)."""
+    by_health: Callable[[C], bool] | None = None
+    """Whether, by these settings, it goes by the health check of the upstream. It is then of one upstream."""
     together: Callable[[Sequence[Any]], Policy] | None = None
     """Makes one policy of several that are enforced on a route, where they must decide as one.
 

@@ -59,10 +59,11 @@ def _details(running: Running, *, for_operator: bool) -> Response:
         status="ready" if ready else "not ready",
         reason=UNSET if ready else why,
         uptime_seconds=round(details.uptime, 3),
+        checks={name: check["state"] for name, check in details.checks.items()} or UNSET,
     )
     if for_operator:
         health = bodies.Health(
-            **msgspec.structs.asdict(health),
+            **{**msgspec.structs.asdict(health), "checks": details.checks or UNSET},
             version=details.version,
             revision=details.revision,
             live_since=rfc3339(details.live_since),

@@ -20,6 +20,13 @@ class PublicHealth(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["ready", "not ready"]
     reason: Annotated[str | UnsetType, Meta(description="Why it is not ready.")] = UNSET
     uptime_seconds: float
+    checks: Annotated[
+        Mapping[str, object] | UnsetType,
+        Meta(
+            description="Of `health.checks`, where there are any: name -> `healthy`, `unhealthy` or "
+            "`unknown`; for operators with what else is known of it."
+        ),
+    ] = UNSET
 
 
 class Reload(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +53,11 @@ class Health(PublicHealth, frozen=True, kw_only=True):
         str, Meta(description="Why the audit log cannot be written; else empty. Empty where there is none.")
     ]
     upstreams: Annotated[
-        Mapping[str, object], Meta(description="Name -> how many connections are in which state.")
+        Mapping[str, object],
+        Meta(
+            description="Name -> how many connections are in which state, and where it has a "
+            "`health_check`, what that says under `health`."
+        ),
     ]
     store: Annotated[
         Mapping[str, object],

@@ -43,8 +43,10 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     """Why lines of the access log are being lost; empty where they are not."""
     audit_log_error: str = ""
     """Why the audit log cannot be written; empty where it can, or there is none."""
+    checks: Mapping[str, Mapping[str, object]] = {}
+    """Name -> what is known of each of `health.checks`, beginning with its `state`."""
     upstreams: Mapping[str, object]
-    """Name -> what its pool says of itself; anything that JSON can hold."""
+    """Name -> what its pool and its health check say of it; anything that JSON can hold."""
     store: Mapping[str, object] = {}
     """How the store of state is; anything that JSON can hold."""
 

@@ -104,6 +104,8 @@ class Breaker:
         """When time alone ends this state."""
         self.forced = False
         """An operator holds it as it is."""
+        self.held = False
+        """It is open as long as something else says so."""
         self.opened_by: Mapping[str, object] = {}
         """What was measured when it opened last, and which threshold that crossed."""
         self.passing: Permit | None = (0, 0)
@@ -137,7 +139,7 @@ class Breaker:
         if thresholds.window != self.window.span:
             self.window = self.window.respanned(thresholds.window, now)
         self.thresholds = thresholds
-        if self.state == OPEN and not self.forced:
+        if self.state == OPEN and not (self.forced or self.held):
             self.until = self.since + self.open_time
 
     def ask(self, now: float) -> Permit | None:
@@ -223,6 +225,21 @@ class Breaker:
             self._half_open(now, cause, {})
         self.forced = state is not None
 
+    def hold(self, now: float, cause: str, numbers: Mapping[str, object]) -> None:
+        """Open until somebody lets go: it is known that calls would fail. Operators come first."""
+        self.tick(now)
+        if self.held or self.forced:
+            return
+        if self.state != OPEN:
+            self._become(OPEN, now, cause, numbers)
+            self.opened_by = numbers
+        self.held, self.until = True, inf
+
+    def let_go(self, now: float, cause: str) -> None:
+        """Where it is held: probe at once."""
+        if self.held:
+            self._half_open(now, cause, {})
+
     # ---- transitions
 
     def _judge(self, now: float) -> None:
@@ -278,5 +295,5 @@ class Breaker:
         self.window.clear()
         self._leases.clear()
         self._ramping = False
-        self.forced = False
+        self.forced = self.held = False
         self._tell(Transition(before, state, cause, numbers, now))

@@ -24,6 +24,7 @@ from proxy.errors import Problem
 from proxy.policies.admission.ip_list import IpListConfig
 from proxy.policies.edge.cors import CorsConfig
 from proxy.policies.edge.deadline import DeadlineConfig
+from proxy.policies.resilience.circuit_breaker import CircuitBreakerConfig
 from proxy.router.covered import never_reached
 
 
@@ -79,6 +80,12 @@ def _sections(configuration: Configuration) -> Iterator[_Finding]:
         if upstream.tls is not None and not upstream.tls.verify:
             message = "whoever is on the way can read and change what is sent; expected a `ca_file` to trust"
             yield _Finding(located(sections["upstreams"], name), "tls.verify", message)
+    for name in _checked_for_nothing(configuration):
+        message = (
+            "nothing acts on it; expected `readiness: true` in it, or `health_check: true` in the "
+            "circuit_breaker of a route that calls the upstream"
+        )
+        yield _Finding(located(sections["upstreams"], name), "health_check", message)
     for index, network in enumerate(configuration.clients.trusted_proxies):
         if network.network.prefixlen == 0:
             message = "every client is believed, and can claim any address; expected your proxies' networks"
@@ -86,6 +93,19 @@ def _sections(configuration: Configuration) -> Iterator[_Finding]:
     if configuration.errors.expose_detail:
         message = "clients see causes that are meant for the log; expected false outside of development"
         yield _Finding(sections["errors"], "expose_detail", message)
+
+
+def _checked_for_nothing(configuration: Configuration) -> Iterator[str]:
+    """Upstreams whose health is looked at, though neither readiness nor a breaker goes by it."""
+    heeded = {
+        route.upstream
+        for route in configuration.routes
+        for policy in route.policies
+        if isinstance(policy.config, CircuitBreakerConfig) and policy.config.health_check
+    }
+    for name, upstream in configuration.upstreams.items():
+        if upstream.health_check is not None and not upstream.health_check.readiness and name not in heeded:
+            yield name
 
 
 def _policy(policy: PolicyInstance, configuration: Configuration) -> Iterator[_Finding]:

@@ -7,7 +7,7 @@ problem is reported, at its place in the files.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from random import Random
@@ -26,7 +26,17 @@ from proxy.fetch import Fetch, offline
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
-from proxy.policy import Hooks, InThread, Policy, Report, Services, Shared, at_once, unreported
+from proxy.policy import (
+    Hooks,
+    InThread,
+    Policy,
+    Report,
+    Services,
+    Shared,
+    UpstreamHealth,
+    at_once,
+    unreported,
+)
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
 from proxy.router.rules import Rule
@@ -68,6 +78,8 @@ class PlannedRoute:
     pipeline: Pipeline
     upstream: str
     match: Match
+    others: tuple[str, ...] = ()
+    """Upstreams that its policies may have called instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +92,17 @@ class Plan:
     addresses: Mapping[str, Address]
 
 
-def compile_plan(configuration: Configuration, parts: Parts, upstream: Forward = forward) -> Plan:
-    """Raises ConfigError with every problem that only shows when the parts are built."""
-    compiler = _Compiler(configuration, parts, upstream)
+def compile_plan(
+    configuration: Configuration,
+    parts: Parts,
+    upstream: Forward = forward,
+    health: Callable[[str], UpstreamHealth | None] = lambda _: None,
+) -> Plan:
+    """Raises ConfigError with every problem that only shows when the parts are built.
+
+    `health` gives the check of an upstream, where checks are made.
+    """
+    compiler = _Compiler(configuration, parts, upstream, health)
     plan = compiler.plan()
     if compiler.problems:
         # A policy that stands in `defaults` is built for each route, and wrong in one place.
@@ -92,12 +112,21 @@ def compile_plan(configuration: Configuration, parts: Parts, upstream: Forward =
 
 
 class _Compiler:
-    def __init__(self, configuration: Configuration, parts: Parts, upstream: Forward) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        parts: Parts,
+        upstream: Forward,
+        health: Callable[[str], UpstreamHealth | None],
+    ) -> None:
         self._configuration = configuration
+        self._health = health
         self._upstream = upstream
         self._parts = parts
         self._built: dict[tuple[str, int], Member] = {}
         self._pipelines: dict[tuple[Hooks, ...], Pipeline] = {}
+        self._watched: dict[str, str] = {}
+        """Name of a policy's state -> the upstream by whose health it goes."""
         self._said: dict[tuple[str, str], object] = {}
         self.problems: list[Problem] = []
 
@@ -121,9 +150,10 @@ class _Compiler:
             self._wrong(route.node, str(error), "match")
         return PlannedRoute(
             RouteFacts(route.name, match.path, chain_of(route), self._configuration.revision),
-            self._pipeline((*self._parts.first, *self._hooks(route.policies)), problems),
+            self._pipeline((*self._parts.first, *self._hooks(route.policies, route.upstream)), problems),
             route.upstream,
             match,
+            tuple({name for policy in route.policies for _, name in policy.config.other_upstreams()}),
         )
 
     def _pipeline(self, hooks: tuple[Hooks, ...], problems: ProblemWriter) -> Pipeline:
@@ -132,11 +162,11 @@ class _Compiler:
             self._pipelines[hooks] = compile_pipeline(hooks, self._upstream, problems.render)
         return self._pipelines[hooks]
 
-    def _hooks(self, policies: Iterable[PolicyInstance]) -> list[Hooks]:
+    def _hooks(self, policies: Iterable[PolicyInstance], upstream: str | None = None) -> list[Hooks]:
         """Policies with the same name and settings are one, on however many routes they stand."""
         hooks: list[Hooks] = []
         for kind, alike in groupby(policies, key=lambda policy: policy.kind):
-            members = [(policy, self._member(policy)) for policy in alike]
+            members = [(policy, self._member(policy, upstream)) for policy in alike]
             together = KINDS[kind].together
             if together is not None and len(members) > 1:
                 added = joined(together, [member for _, member in members])
@@ -147,8 +177,11 @@ class _Compiler:
             hooks += added
         return hooks
 
-    def _member(self, policy: PolicyInstance) -> Member:
+    def _member(self, policy: PolicyInstance, upstream: str | None) -> Member:
         key = (policy.state_name, id(policy.config))
+        by_health = KINDS[policy.kind].by_health
+        if by_health is not None and by_health(policy.config):
+            self._watch(policy, upstream)
         if key not in self._built:
             try:
                 self._built[key] = self._make(policy)
@@ -156,6 +189,18 @@ class _Compiler:
                 self._wrong(policy.node, str(error))
                 self._built[key] = Member()
         return self._built[key]
+
+    def _watch(self, policy: PolicyInstance, upstream: str | None) -> None:
+        """It goes by the health of one upstream, of which somebody has a look."""
+        if upstream is None or self._configuration.upstreams[upstream].health_check is None:
+            called = "none is called here" if upstream is None else f"{upstream} has none; expected one in it"
+            self._wrong(policy.node, f"`health_check` is that of the route's upstream, and {called}")
+            return
+        first = self._watched.setdefault(policy.state_name, upstream)
+        if first != upstream:
+            expected = "expected a policy with a name of its own for each upstream"
+            message = f"`health_check` is that of {first} elsewhere, and here of {upstream}; {expected}"
+            self._wrong(policy.node, message)
 
     def _make(self, policy: PolicyInstance) -> Member:
         mode, name = policy.mode, policy.state_name
@@ -187,6 +232,9 @@ class _Compiler:
             parts.report,
             fetch=parts.fetch,
             in_thread=parts.in_thread,
+            health=self._health(self._watched[policy.state_name])
+            if policy.state_name in self._watched
+            else None,
         )
         return kind.build(policy.config, services)
 

@@ -37,7 +37,7 @@ class Fetcher:
         except TimeoutError:
             raise FetchError(f"{url} has not answered within {within:g} s") from None
         except (ClientError, OSError, ValueError) as error:
-            raise FetchError(f"{url} cannot be fetched: {_why(error)}") from None
+            raise FetchError(f"{url} cannot be fetched: {why_failed(error)}") from None
 
     async def close(self) -> None:
         """Whatever is under way ends with a FetchError."""
@@ -81,7 +81,7 @@ class Fetcher:
         return self._trusted[authorities]
 
 
-def _why(error: Exception) -> str:
+def why_failed(error: Exception) -> str:
     """aiohttp's own words for a connection that failed have an address in memory in them."""
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     return str(cause) or type(cause).__name__

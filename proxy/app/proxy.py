@@ -11,14 +11,17 @@ from random import Random, SystemRandom
 from threading import Lock
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from proxy import __version__
 from proxy.admin.answers import answer
 from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
 from proxy.app.auditing import audit_log
 from proxy.app.breakers import Breakers, gauges, log_change
-from proxy.app.compile import Parts, Plan, compile_plan, head_caps
+from proxy.app.compile import Parts, Plan, PlannedRoute, compile_plan, head_caps
 from proxy.app.fetching import Fetcher
+from proxy.app.health_checks import Checks
 from proxy.app.heap import HEAP
 from proxy.app.identity_headers import identity_headers
 from proxy.app.loading import load_steadily
@@ -79,12 +82,13 @@ class _Revision(NamedTuple):
     plan: Plan
     pools: dict[str, tuple[UpstreamConfig, Pool]]
     serving: Serving
+    checks: Checks
 
 
 class Proxy:
     """Holds what is live, and swaps it. Made inside the running loop; raises ConfigError."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # parts of which a rehearsal brings its own
         self,
         settings: Settings,
         configuration: Configuration,
@@ -95,9 +99,11 @@ class Proxy:
         fetch: Fetch | None = None,
         in_thread: InThread | None = None,
         connect: Connect = connect,
+        checking: bool = True,
     ) -> None:
         self.settings = settings
         self._connect = connect
+        self._checking = checking
         self.clock = clock or SystemClock()
         self.started_at, self._began = self.clock.now(), self.clock.monotonic()
         self.draining = False
@@ -134,6 +140,7 @@ class Proxy:
             gauges=lambda: gauges(self._parts.state),
             audit=self._audited,
             store=self._store if isinstance(self._store, GuardedStore) else None,
+            looked_at=self._healthy,
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(
@@ -164,7 +171,8 @@ class Proxy:
         ConfigError, which has been logged and counted, and nothing has changed.
         """
         async with self._reloading:
-            now, replaced = self.clock.now(), [_Revision(self._plan, self._pools, self.server.serving)]
+            now = self.clock.now()
+            replaced = [_Revision(self._plan, self._pools, self.server.serving, self._checks)]
             try:
                 self._go_live(await load_steadily(self._load, self._begin, self.clock))
             except ConfigError as error:
@@ -207,21 +215,24 @@ class Proxy:
     def _build(self, configuration: Configuration) -> _Revision:
         """All that can fail, and nothing that is felt: what is live stays as it is."""
         self._parts.state.begin()
-        plan = compile_plan(configuration, self._parts)
+        checks = Checks(configuration, self._parts)
+        plan = compile_plan(configuration, self._parts, health=checks.of)
         pools = {
             name: self._pool_for(name, upstream, plan) for name, upstream in configuration.upstreams.items()
         }
-        return _Revision(plan, pools, self._serving(plan, pools))
+        return _Revision(plan, pools, self._serving(plan, pools), checks)
 
     def _go_live(self, revision: _Revision) -> None:
         configuration = revision.plan.configuration
         self._metrics.configure(configuration.metrics.namespace, configuration.metrics.buckets)
         before, self._pools = self._pools, revision.pools
-        self._plan = revision.plan
+        self._plan, self._checks = revision.plan, revision.checks
+        if self._checking:
+            self._checks.go_by(revision.plan.addresses)
         self.server.serve(revision.serving)
         self._parts.state.commit()
         for name, old in before.items():
-            if self._pools.get(name) is not old:
+            if name not in self._pools or self._pools[name][1] is not old[1]:
                 old[1].retire()
         self._metrics.loaded(configuration.revision, self.clock.now())
         self.shadow_report.follow(configuration, self.clock.now())
@@ -243,10 +254,7 @@ class Proxy:
 
     def _serving(self, plan: Plan, pools: Mapping[str, tuple[UpstreamConfig, Pool]]) -> Serving:
         configuration = plan.configuration
-        routes = [
-            Entry(route.match, CompiledRoute(route.facts, route.pipeline, pools[route.upstream][1]))
-            for route in plan.routes
-        ]
+        routes = [Entry(route.match, _compiled(route, pools)) for route in plan.routes]
         anywhere = next(iter(pools.values()))[1]  # what has no route is never forwarded
         return Serving(
             table=RoutingTable(routes),
@@ -274,8 +282,8 @@ class Proxy:
     def _pool_for(self, name: str, upstream: UpstreamConfig, plan: Plan) -> tuple[UpstreamConfig, Pool]:
         """The pool of an upstream whose settings are as before keeps its connections."""
         old = self._pools.get(name)
-        if old is not None and old[0] == upstream and upstream.tls is None:  # files may have changed
-            return old
+        if old is not None and _reached_alike(old[0], upstream):
+            return upstream, old[1]
         return upstream, self._pool(name, upstream, plan.addresses[name])
 
     def _pool(self, name: str, upstream: UpstreamConfig, address: Address) -> Pool:
@@ -306,7 +314,10 @@ class Proxy:
         """Whether requests should be sent here."""
         if self.draining:
             return False, "draining"
-        return (False, "audit log") if self.audit is not None and self.audit.unavailable else (True, "")
+        if self.audit is not None and self.audit.unavailable:
+            return False, "audit log"
+        missing = self._checks.missing()
+        return not missing, missing
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type."""
@@ -326,9 +337,14 @@ class Proxy:
             in_flight=self.in_flight,
             access_log_error=self._access_log.error if self._access_log else "",
             audit_log_error=self.audit.error if self.audit else "",
-            upstreams={name: pool.summary() for name, (_, pool) in self._pools.items()},
+            checks={name: check.summary() for name, check in self._checks.named().items()},
+            upstreams={name: self._upstream(name, pool) for name, (_, pool) in self._pools.items()},
             store=store_health(self._store, self.clock.monotonic()),
         )
+
+    def _upstream(self, name: str, pool: Pool) -> dict[str, object]:
+        check = self._checks.of(name)
+        return {**pool.summary(), **({} if check is None else {"health": check.summary()})}
 
     def breakers(self) -> dict[str, str]:
         """Name -> `closed`, `open` or `half-open` of every circuit breaker that is enforced."""
@@ -374,6 +390,23 @@ class Proxy:
             if not await asyncio.to_thread(self.audit.close):
                 _log.error("audit log: %d lines were lost", self.audit.dropped)
 
+    def _healthy(self) -> Mapping[str, Mapping[str, bool]]:
+        return self._checks.healthy()
+
     def _audited(self) -> Audited | None:
         audit = self.audit
         return None if audit is None else Audited(bool(audit.error), audit.dropped)
+
+
+def _reached_alike(one: UpstreamConfig, other: UpstreamConfig) -> bool:
+    """Connections to the one are as good for the other; never so with TLS, whose files may have changed."""
+    alike = msgspec.structs.replace(one, health_check=None) == msgspec.structs.replace(
+        other, health_check=None
+    )
+    return alike and other.tls is None
+
+
+def _compiled(route: PlannedRoute, pools: Mapping[str, tuple[UpstreamConfig, Pool]]) -> CompiledRoute:
+    own = pools[route.upstream][1]
+    others: dict[str | None, Pool] = {name: pools[name][1] for name in route.others}
+    return CompiledRoute(route.facts, route.pipeline, own, others={None: own, **others} if others else others)

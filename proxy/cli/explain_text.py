@@ -40,6 +40,7 @@ def decision_as_text(decision: Mapping[str, Any], live: str) -> str:
         f"decision {decision['id']}, {decision['time']}, request {decision['request_id']}",
         f"{decision['method']} {decision['path']}{query} from {who}",
         f"route {decision['route'] or 'none'}, revision {revision[:12] or 'unknown'}{since}",
+        *([f"sent to the upstream {decision['upstream']}"] if decision.get("upstream") else []),
         f"answered {decision['status']}{'' if decision.get('complete', True) else ', and broken off'}",
     ]
     lines += _retries(decision)

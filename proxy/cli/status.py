@@ -32,9 +32,9 @@ def status(admin: str, token_file: Path | None, output: str) -> None:
     """Say how a running Seawall is doing.
 
     Tells the revision that is live and what it changed, whether the files on disk were
-    refused and why, the connections to upstreams, circuit breakers that are not closed, and
-    what policies in shadow would have refused. Exit code 1 where it is not ready, cannot be
-    reached, or goes on with older policies because the files were refused.
+    refused and why, what `health.checks` say, the connections to upstreams, circuit breakers that
+    are not closed, and what policies in shadow would have refused. Exit code 1 where it is not
+    ready, cannot be reached, or goes on with older policies because the files were refused.
     """
     answers = {
         "health": ask(admin, "/healthz", token_file),
@@ -50,7 +50,13 @@ def status(admin: str, token_file: Path | None, output: str) -> None:
     if output == "json":
         click.echo(json.dumps({"healthy": healthy, **answers}, indent=2))
     else:
-        told = (_process(health, revision), _upstreams(health), _breakers(breakers), _shadow(shadow))
+        told = (
+            _process(health, revision),
+            _checks(health),
+            _upstreams(health),
+            _breakers(breakers),
+            _shadow(shadow),
+        )
         for line in chain.from_iterable(told):
             click.echo(line)
     sys.exit(0 if healthy else 1)
@@ -84,12 +90,30 @@ def _process(health: Health, revision: Revision) -> Iterator[str]:
         yield f"  audit log    cannot be written: {health.audit_log_error}"
 
 
+def _checks(health: Health) -> Iterator[str]:
+    if health.checks:
+        yield "checks"
+        width = max(map(len, health.checks))
+        for name, check in health.checks.items():
+            known = check if isinstance(check, dict) else None
+            yield f"  {name:<{width}}  {_wellness(known).removeprefix('; ')}"
+
+
 def _upstreams(health: Health) -> Iterator[str]:
     yield "connections to upstreams"
     width = max(map(len, health.upstreams), default=0)
     for name, pool in health.upstreams.items():
-        told = ", ".join(f"{value} {key}" for key, value in pool.items()) if isinstance(pool, dict) else pool
-        yield f"  {name:<{width}}  {told}"
+        counts = pool if isinstance(pool, dict) else {}
+        told = ", ".join(f"{value} {key}" for key, value in counts.items() if key != "health")
+        yield f"  {name:<{width}}  {told}{_wellness(counts.get('health'))}"
+
+
+def _wellness(health: Mapping[str, Any] | None) -> str:
+    """What the health check says, where there is one."""
+    if health is None:
+        return ""
+    cause = f": {health['cause']}" if health.get("cause") else ""
+    return f"; {health['state']} since {health['since']}{cause}"
 
 
 def _breakers(breakers: Sequence[Breaker]) -> Iterator[str]:
@@ -108,6 +132,7 @@ def _breakers(breakers: Sequence[Breaker]) -> Iterator[str]:
 
 def _opened(numbers: Mapping[str, Any]) -> str:
     told = [f"{name} {value}" for name, value in numbers.get("opened_by", {}).items()]
+    told += [numbers["cause"]] if numbers.get("cause") else []
     left = numbers.get("seconds_left")
     told += [f"tries again in {_span(math.ceil(left))}"] if left else []
     return "".join(f", {each}" for each in told)

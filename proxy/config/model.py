@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from proxy.config.health import CheckConfig, HealthCheckConfig
 from proxy.config.patterns import (
     ExactPath,
     HostPattern,
@@ -89,6 +90,9 @@ class UpstreamConfig(Schema, frozen=True, kw_only=True):
     tls: Annotated[
         UpstreamTlsConfig | None, Meta(description="For https: what to trust, and what to show.")
     ] = None
+    health_check: Annotated[
+        HealthCheckConfig | None, Meta(description="Asks it by itself whether it is well.")
+    ] = None
 
     def check(self) -> Problems:
         """TLS belongs to https."""
@@ -151,11 +155,14 @@ class MetricsConfig(Schema, frozen=True, kw_only=True):
 
 
 class HealthConfig(Schema, frozen=True, kw_only=True):
-    """Health on the data port, for who cannot reach the status port."""
+    """What else is looked at, and health on the data port, for who cannot reach the status port."""
 
     paths: Annotated[
         dict[ExactPath, Literal["details", "readiness", "liveness"]],
         Meta(description="Path -> what it answers, before any routing."),
+    ] = field(default_factory=dict)
+    checks: Annotated[
+        dict[Name, CheckConfig], Meta(description="What Seawall looks at by itself, each under a name.")
     ] = field(default_factory=dict)
 
 

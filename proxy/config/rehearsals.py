@@ -205,6 +205,9 @@ class Expectation(Schema, frozen=True, kw_only=True):
         int | None,
         Meta(ge=0, description="Calls of upstreams during the step, refused connections included."),
     ] = None
+    upstream: Annotated[Name | None, Meta(description="The upstream that all calls of the step went to.")] = (
+        None
+    )
     elapsed: Annotated[
         Duration | ElapsedBounds | None,
         Meta(description="From the first byte of the request to the last of the answer, to 10ms; or bounds."),

@@ -48,6 +48,8 @@ class RouteReader:
             where = f"the path {path} of route {quoted(name)}"
             has_parameters(in_force(stated), path.params, where, self._report)
         upstream = self._upstream(node)
+        if upstream is not None and enabled:
+            self._others(in_force(stated), upstream, name)
         if entry is None or not enabled:
             return None
         is_new = self._is_new(node.value["match"], entry.match)
@@ -92,6 +94,22 @@ class RouteReader:
         hint = self._report.hint(child.value, self._upstreams)
         self._report.add(child, f"{quoted(child.value)} is not an upstream{hint}")
         return None
+
+    def _others(self, policies: Iterable[PolicyInstance], own: str, route: str) -> None:
+        """Upstreams that policies name: each is there, and is another than the route's own."""
+        for policy in policies:
+            for path, name in policy.config.other_upstreams():
+                child = located(policy.node, path)
+                if name == own:
+                    message = (
+                        f"{quoted(name)} is what the route {quoted(route)} calls anyway; expected another"
+                    )
+                    self._report.add(child, message)
+                elif name in self._upstreams:
+                    self.used.add(name)
+                else:
+                    hint = self._report.hint(name, self._upstreams)
+                    self._report.add(child, f"{quoted(name)} is not an upstream{hint}")
 
     def _is_new(self, node: Node, match: MatchConfig) -> bool:
         key = (

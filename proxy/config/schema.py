@@ -59,3 +59,7 @@ class PolicyConfig(Schema, frozen=True, kw_only=True):
         Such as `at most 10 at once, then one per 600ms, for each client`.
         """
         return ()
+
+    def other_upstreams(self) -> Iterator[tuple[str, str]]:
+        """Names of upstreams that it may have called instead of the route's, and where they stand in it."""
+        return iter(())

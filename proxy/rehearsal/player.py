@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from proxy.config.configuration import Configuration, StatedTest
@@ -117,7 +117,7 @@ class _Playing:
             for one in batch:
                 got.append(one)
                 _hold(each, one, len(got))
-        _hold_all(expected, got, self._rehearsal.upstream_calls, self._rehearsal.proxy.breakers())
+        _hold_all(expected, got, self._rehearsal)
 
     def _sent(self, step: Step) -> Iterator[list[Rehearsed]]:
         stated, rehearsal = step.request, self._rehearsal
@@ -149,14 +149,15 @@ def _hold(expected: Sequence[Expectation], got: Rehearsed, number: int) -> None:
         raise _Failed(wrong, request=number, decision=got.decision)
 
 
-def _hold_all(
-    expected: Sequence[Expectation], got: Sequence[Rehearsed], calls: int, breakers: Mapping[str, str]
-) -> None:
+def _hold_all(expected: Sequence[Expectation], got: Sequence[Rehearsed], rehearsal: Rehearsal) -> None:
     """Raises _Failed where the step as a whole is not as expected."""
     wrong = []
+    calls, called, breakers = rehearsal.upstream_calls, rehearsal.called, rehearsal.proxy.breakers()
     for each in expected:
         if each.upstream_calls is not None and calls != each.upstream_calls:
             wrong.append(Mismatch("upstream_calls", str(each.upstream_calls), str(calls)))
+        if each.upstream is not None and called != {each.upstream}:
+            wrong.append(Mismatch("upstream", each.upstream, ", ".join(sorted(called)) or "none was called"))
         wrong += [
             Mismatch(f"breaker.{name}", state, breakers.get(name, "none"))
             for name, state in each.breaker.items()

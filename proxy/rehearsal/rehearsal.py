@@ -111,6 +111,7 @@ class Rehearsal:
             connect=connect,
             fetch=offline,
             in_thread=at_once,
+            checking=False,
         )
 
     def __enter__(self) -> Self:
@@ -138,6 +139,11 @@ class Rehearsal:
     def upstream_calls(self) -> int:
         """How often upstreams were called since `script`."""
         return len(self._upstreams.calls)
+
+    @property
+    def called(self) -> set[str]:
+        """Names of the upstreams that were called since `script`."""
+        return {call.upstream for call in self._upstreams.calls}
 
     def script(self, upstream: Sequence[Answer]) -> None:
         """From now on the n-th call of an upstream gets the n-th of these answers, later ones the last."""

@@ -83,7 +83,9 @@ class AccessLog:
             path = _text(hidden.path(path_of(request), exchange.route.template))
             client_ip = hidden.client_ip(exchange)
         tail = ""
-        if request.query or exchange.identity is not None or exchange.retries or not outcome.complete:
+        upstream, identity, retries = exchange.upstream, exchange.identity, exchange.retries
+        told = identity is not None or upstream is not None or retries is not None
+        if told or request.query or not outcome.complete:
             tail = _circumstances(exchange, outcome, hidden)
         if outcome.reason or exchange.refusal is not None or exchange.shadowed is not None:
             tail += _verdict(exchange, outcome)
@@ -149,6 +151,8 @@ def _circumstances(exchange: Exchange, outcome: Outcome, hidden: Redaction | Non
     query = exchange.request.query[:_LONGEST_TEXT]
     shown = masked_query(query) if hidden is None else hidden.query(query)
     parts = f',"query":{_text(shown)}' if query else ""
+    if exchange.upstream is not None:
+        parts += f',"upstream":{quoted(exchange.upstream)}'
     if exchange.identity is not None:
         id_ = exchange.identity.id if hidden is None else hidden.identity(exchange)
         parts += f',"identity":{_text(id_)}'

@@ -96,6 +96,8 @@ class Decision(Verdict, frozen=True, omit_defaults=True, kw_only=True):
     status: int
     """What the client got."""
     complete: bool = True
+    upstream: str = ""
+    """What was called, where a policy chose another upstream than the route's."""
     revision: str = ""
     """Of the policy files that were live for it."""
     attempts: int = 0
@@ -152,6 +154,7 @@ class Decisions:
             identity=_identity(exchange, hidden),
             status=outcome.status,
             complete=outcome.complete,
+            upstream=exchange.upstream or "",
             revision=exchange.route.revision,
             attempts=exchange.attempts,
             retries=[

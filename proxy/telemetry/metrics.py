@@ -83,7 +83,7 @@ class Metrics(Collector):
     clients were one too many, `connections` how many are open, `tasks` how many the event loop has,
     `breakers` the state of each circuit breaker by its name, `gauges` other numbers of policies (metric,
     name, value), and `audit` how the audit log is doing, where there is one. `store` is the one that can
-    fail.
+    fail; `looked_at` tells which upstreams and checks are well.
     """
 
     def __init__(  # noqa: PLR0913  # whom to ask at a scrape, each by name
@@ -99,6 +99,7 @@ class Metrics(Collector):
         gauges: Callable[[], Iterable[tuple[str, str, float]]] = tuple,
         audit: Callable[[], Audited | None] = lambda: None,
         store: GuardedStore | None = None,
+        looked_at: Callable[[], Mapping[str, Mapping[str, bool]]] = lambda: {"upstream": {}, "check": {}},
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
@@ -108,6 +109,7 @@ class Metrics(Collector):
         self._gauges = gauges
         self._audit = audit
         self._store = store
+        self._looked_at = looked_at
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that started and are not over."""
@@ -223,6 +225,13 @@ class Metrics(Collector):
         for name, state in states.items():
             breakers.add_metric((name,), _STATES[state])
         yield breakers
+        for what, looked_at in self._looked_at().items():
+            healthy = GaugeMetricFamily(
+                self._name(f"{what}_healthy"), "1 where the last checks say so, else 0.", labels=(what,)
+            )
+            for name, well in looked_at.items():
+                healthy.add_metric((name,), well)
+            yield healthy
         yield from self._gauge_families()
         if self._store is not None:
             yield from store_families(self._name, self._store)

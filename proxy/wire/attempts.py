@@ -83,7 +83,10 @@ class Attempts(Reply, eq=False):
             self._awaited = None
 
     def _attempt(self) -> None:
-        self.exchange.attempts += 1
+        exchange = self.exchange
+        exchange.attempts += 1
+        if exchange.upstream != self.route.elsewhere:
+            self.route = self.route.calling(exchange.upstream)
         connection = self.route.upstream.acquire()
         if connection is not None:
             self.connected(connection)

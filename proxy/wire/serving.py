@@ -6,7 +6,7 @@ An exchange keeps the one that it started with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.exchange import Exchange, Outcome, Response, RouteFacts
@@ -42,6 +42,14 @@ class CompiledRoute:
     facts: RouteFacts
     pipeline: Pipeline
     upstream: Pool
+    elsewhere: str | None = None
+    """The name of the upstream, where it is not the route's own."""
+    others: Mapping[str | None, Pool] = field(default_factory=dict)
+    """Upstreams that policies may have called instead, by name; where there are any, under None its own."""
+
+    def calling(self, name: str | None) -> CompiledRoute:
+        """The same, for attempts at another upstream; with None at its own."""
+        return replace(self, upstream=self.others[name], elsewhere=name)
 
 
 @dataclass(frozen=True, slots=True)

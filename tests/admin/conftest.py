@@ -29,6 +29,8 @@ class FakeRunning:
         self.is_live = True
         self.uptime = 12.3456
         self.readiness = (True, "")
+        self.checks: dict[str, dict[str, object]] = {}
+        self.upstreams: dict[str, object] = {"app": {"open": 2, "idle": 1}}
         self.last_reload = LastReload(ok=True, at=1_700_000_000.0)
         self.reloads: list[str | ConfigError] = []
         self.breakers: dict[str, Switched] = {
@@ -54,7 +56,8 @@ class FakeRunning:
             draining=False,
             in_flight=3,
             access_log_error="Broken pipe",
-            upstreams={"app": {"open": 2, "idle": 1}},
+            checks=self.checks,
+            upstreams=self.upstreams,
             store={"kind": "memory", "reachable": True},
         )
 

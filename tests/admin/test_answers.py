@@ -93,6 +93,15 @@ def test_details_say_why_it_is_not_ready(running: FakeRunning) -> None:
     )
 
 
+def test_anybody_is_told_which_checks_are_well_and_operators_why_not(running: FakeRunning) -> None:
+    check: dict[str, object] = {"state": "unhealthy", "cause": "db:5432 takes no connection"}
+    running.checks = {"db": check}
+
+    told = [read(answer("details", running, for_operator=each))[1]["checks"] for each in (False, True)]
+
+    assert [{"db": "unhealthy"}, {"db": check}] == told
+
+
 def test_details_for_an_operator_say_all(running: FakeRunning) -> None:
     running.last_reload = LastReload(ok=False, at=1_700_000_060.0, problems=["a.yaml:3:1: bad"])
 

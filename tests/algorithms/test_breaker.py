@@ -300,3 +300,62 @@ def test_every_transition_is_told_with_its_cause_and_numbers() -> None:
         ("half-open", "closed", "all calls pass again", {"recovery": 5.0}, 36.0),
         ("closed", "open", "an operator forced it", {}, 40.0),
     ] == [(each.before, each.after, each.cause, each.numbers, each.at) for each in told]
+
+
+# ---- held by something that knows better
+
+
+def test_it_is_open_while_it_is_held_and_probes_as_soon_as_it_is_let_go() -> None:
+    told: list[Transition] = []
+    breaker = Breaker(FIVE, 0.0, told.append)
+    breaker.hold(1.0, "a check fails", {"failed": 3})
+    held = breaker.ask(1000.0), breaker.wait(1000.0), breaker.state
+    breaker.let_go(1001.0, "it passes")
+
+    assert (None, None, "open") == held
+    assert [True, True, True, False] == [breaker.ask(1001.0) is not None for _ in range(4)]
+    assert [("closed", "open", "a check fails"), ("open", "half-open", "it passes")] == [
+        (each.before, each.after, each.cause) for each in told
+    ]
+
+
+def test_one_that_is_open_already_stays_so_for_longer_or_shorter() -> None:
+    longer, shorter = opened(), opened()
+    for breaker in (longer, shorter):
+        breaker.hold(10.0, "a check fails", {})
+    shorter.let_go(12.0, "it passes")
+
+    assert (None, {"failures": 5, "threshold": 5}) == (longer.ask(40.0), longer.opened_by)
+    assert shorter.ask(12.0) is not None
+
+
+def test_what_began_before_it_was_held_does_not_count() -> None:
+    breaker = Breaker(FIVE, 0.0)
+    early = [probe(breaker, 0.0) for _ in range(9)]
+    breaker.hold(1.0, "a check fails", {})
+    breaker.let_go(2.0, "it passes")
+    for permit in early:
+        breaker.record(permit, 3.0, failed=True, seconds=0.1)
+
+    assert "half-open" == breaker.state
+
+
+def test_what_an_operator_holds_nobody_else_does() -> None:
+    breaker = Breaker(FIVE, 0.0)
+    breaker.force("closed", 0.0)
+    breaker.hold(1.0, "a check fails", {})
+    forced = breaker.ask(2.0)
+    breaker.force(None, 3.0)
+    breaker.hold(4.0, "a check fails", {})
+    breaker.force("closed", 5.0)
+
+    assert forced is not None
+    assert (False, "closed") == (breaker.held, breaker.state)
+
+
+def test_new_thresholds_end_no_hold() -> None:
+    breaker = Breaker(FIVE, 0.0)
+    breaker.hold(1.0, "a check fails", {})
+    breaker.adopt(replace(FIVE, open_time=OpenTime(1.0)), 2.0)
+
+    assert breaker.ask(100.0) is None

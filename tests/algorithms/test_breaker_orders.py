@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,9 @@ SOME = Thresholds(consecutive=2, open_time=OpenTime(30.0), probes=2, successes=2
 
 HAPPENINGS = st.lists(
     st.tuples(
-        st.sampled_from(["ask", "good", "bad", "release", "lose", "wait", "reload", "hold", "leave"]),
+        st.sampled_from(
+            ["ask", "good", "bad", "release", "lose", "wait", "reload", "force", "leave", "ail", "recover"]
+        ),
         st.integers(0, 30),
     ),
     max_size=60,
@@ -25,18 +28,26 @@ def live(breaker: type[Breaker], happenings: list[tuple[str, int]]) -> None:
     """Play them, and assert what must always be so."""
     told: list[Transition] = []
     subject = breaker(SOME, 0.0, told.append)
-    now, out = 0.0, []  # each with how many transitions there had been, and when it began
+    ailing, now, out = False, 0.0, []  # each with how many transitions there had been, and when it began
     for what, number in happenings:
         if what == "wait":
             now += number
         elif what == "reload":
             subject.adopt(replace(subject.thresholds, consecutive=1 + number % 3), now)
-        elif what in ("hold", "leave"):
+        elif what == "ail":
+            subject.hold(now, "a check fails", {})
+            ailing = not subject.forced
+        elif what == "recover":
+            subject.let_go(now, "the check passes")
+            ailing = False
+        elif what in ("force", "leave"):
+            ailing = ailing and what == "leave" and not subject.forced
             subject.force(None if what == "leave" else ("open", "closed")[number % 2], now)
         elif what == "ask":
             subject.tick(now)
             before = len(told)
             permit = subject.ask(now)
+            assert permit is None or not ailing
             if permit is not None:
                 assert "open" != subject.state
                 out.append((permit, before, now))
@@ -55,6 +66,7 @@ def live(breaker: type[Breaker], happenings: list[tuple[str, int]]) -> None:
             if began != before:  # it was started before a transition
                 assert (before, failures, successes) == (len(told), subject.failures, subject.successes)
     subject.force(None, now)
+    subject.let_go(now, "the check passes")
     # Everybody else is gone for good; with a well upstream it must come to be closed.
     for _ in range(20):
         now += 30.0
@@ -101,6 +113,14 @@ class CountsLateNews(Breaker):
         super().record(permit, now, failed=failed, seconds=seconds)
 
 
+class ForgetsThatItIsHeld(Breaker):
+    """Its time passes, whatever holds it."""
+
+    def hold(self, now: float, cause: str, numbers: Mapping[str, object]) -> None:
+        super().hold(now, cause, numbers)
+        self.until = min(self.until, now + 30.0)
+
+
 ASK, LOSE = ("ask", 0), ("lose", 0)
 OPENS = [ASK, ASK, ("bad", 0), ("bad", 0), ("wait", 30)]
 
@@ -114,6 +134,9 @@ OPENS = [ASK, ASK, ("bad", 0), ("bad", 0), ("wait", 30)]
             CountsLateNews,
             [ASK, *OPENS, ASK, ("good", 1), ASK, ("good", 1), ("bad", 0)],
             id="late news",
+        ),
+        pytest.param(
+            ForgetsThatItIsHeld, [("ail", 0), ("wait", 30), ASK], id="a hold that ends by itself"
         ),
     ],
 )  # fmt: skip

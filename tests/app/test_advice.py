@@ -62,6 +62,12 @@ def with_policies(*policies: str) -> str:
             id="an upstream that anybody can be",
         ),
         pytest.param(
+            START.replace('3000"', '3000", health_check: {path: /}') + ROUTE,
+            "2:64: upstreams.app.health_check: nothing acts on it; expected `readiness: true` in it, or "
+            "`health_check: true` in the circuit_breaker of a route that calls the upstream",
+            id="a check that nobody heeds",
+        ),
+        pytest.param(
             START + 'clients: {trusted_proxies: [10.0.0.0/8, "::/0"]}\n' + ROUTE,
             "3:41: clients.trusted_proxies[1]: every client is believed, and can claim any address; "
             "expected your proxies' networks",

@@ -182,12 +182,13 @@ def test_a_decision_in_shadow_tells_what_shadow_would_have_refused_and_the_stage
     decision = {
         **shadow, "id": "d", "time": "t", "request_id": "r", "client_ip": "192.0.2.1", "route": "a",
         "status": 200, "method": "GET", "path": "/", "query": "b=1", "revision": "0123456789abcdef",
-        "shadow": [shadow], "chain": [stage],
+        "shadow": [shadow], "chain": [stage], "upstream": "backup",
     }  # fmt: skip
 
     assert [
         "GET /?b=1 from 192.0.2.1",
         "route a, revision 0123456789ab",
+        "sent to the upstream backup",
         "answered 200",
         "",
         "in shadow, would have refused: rate_limit.exceeded",

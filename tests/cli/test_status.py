@@ -99,6 +99,38 @@ async def test_one_that_is_not_ready_says_why_and_fails(running: FakeRunning, ad
     )
 
 
+async def test_upstreams_that_are_looked_at_are_told_with_how_they_are(
+    running: FakeRunning, admin: str
+) -> None:
+    since, cause = "2023-11-14T22:13:20.000Z", "GET / was answered with 503"
+    running.upstreams = {
+        "app": {"open": 2, "idle": 1, "health": {"state": "healthy", "since": since}},
+        "backup": {"open": 0, "health": {"state": "unhealthy", "since": since, "cause": cause}},
+    }
+
+    lines = (await status("--admin", admin)).stdout.splitlines()
+
+    assert [
+        f"  app     2 open, 1 idle; healthy since {since}",
+        f"  backup  0 open; unhealthy since {since}: {cause}",
+    ] == lines[lines.index("connections to upstreams") + 1 :][:2]
+
+
+async def test_what_is_looked_at_is_told_with_how_it_is(running: FakeRunning, admin: str) -> None:
+    since = "2023-11-14T22:13:20.000Z"
+    running.checks = {
+        "db": {"state": "unhealthy", "since": since, "cause": "db:5432 takes no connection"},
+        "disk": {"state": "healthy", "since": since},
+    }
+
+    lines = (await status("--admin", admin)).stdout.splitlines()
+
+    assert [
+        f"  db    unhealthy since {since}: db:5432 takes no connection",
+        f"  disk  healthy since {since}",
+    ] == lines[lines.index("checks") + 1 :][:2]
+
+
 async def test_circuit_breakers_that_are_not_closed_are_told_and_the_others_counted(
     running: FakeRunning, admin: str
 ) -> None:
@@ -107,6 +139,7 @@ async def test_circuit_breakers_that_are_not_closed_are_told_and_the_others_coun
         "app": Switched("open", 1_700_000_000.0, forced=False, numbers=opened),
         "mail": Switched("half-open", 1_700_000_001.0, forced=False, numbers={}),
         "shop": Switched("closed", 1_700_000_002.0, forced=True, numbers={"seconds_left": None}),
+        "sick": Switched("open", 1_700_000_000.0, forced=False, numbers={"cause": "its check fails"}),
         "a": Switched("closed", 1_700_000_003.0, forced=False, numbers={}),
         "b": Switched("closed", 1_700_000_003.0, forced=False, numbers={}),
     }
@@ -119,6 +152,7 @@ async def test_circuit_breakers_that_are_not_closed_are_told_and_the_others_coun
         "  app  open since 2023-11-14T22:13:20.000Z, failures 5, threshold 5, tries again in 13 s",
         "  mail  half-open since 2023-11-14T22:13:21.000Z",
         "  shop  closed since 2023-11-14T22:13:22.000Z, held so by an operator",
+        "  sick  open since 2023-11-14T22:13:20.000Z, its check fails",
         "  2 closed",
     ] == lines[lines.index("circuit breakers") + 1 :]
 

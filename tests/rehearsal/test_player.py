@@ -77,6 +77,13 @@ def test_calls_are_counted_for_the_whole_step(tmp_path: Path) -> None:
     result = played(tmp_path, "{repeat: 3, request: {path: /}, expect: {upstream_calls: 2}}")
 
     assert {"upstream_calls": ("2", "3")} == wrong(result)
+
+
+@pytest.mark.parametrize(("request_", "called"), [("request: {path: /}", "app"), (LARGE, "none was called")])
+def test_another_upstream_than_expected_is_named(tmp_path: Path, request_: str, called: str) -> None:
+    result = played(tmp_path, f"{{{request_}, expect: {{upstream: backup}}}}")
+
+    assert {"upstream": ("backup", called)} == wrong(result)
     assert result.failure is not None
     assert 0 == result.failure.request
 

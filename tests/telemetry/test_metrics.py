@@ -192,6 +192,8 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_client_connections": "gauge",
         "ingestion_tasks": "gauge",
         "ingestion_circuit_breaker_state": "gauge",
+        "ingestion_upstream_healthy": "gauge",
+        "ingestion_check_healthy": "gauge",
     } == {family.name: family.type for family in metrics.collect()}
 
 

@@ -30,8 +30,9 @@ RESILIENCE: tuple[AnyPolicyType, ...] = (
         "circuit_breaker",
         CircuitBreakerConfig,
         CircuitBreaker,
-        one=("trip", "failures", "open_for", "half_open", "recovery"),
+        one=("trip", "failures", "open_for", "half_open", "recovery", "health_check"),
         each_call=True,
+        by_health=lambda config: config.health_check,
     ),
     PolicyType(
         "timeout",

@@ -28,6 +28,16 @@ def a_config(consecutive: int | None = 5, **settings: Any) -> CircuitBreakerConf
     return CircuitBreakerConfig(**{**more, **settings})
 
 
+class FakeHealth:
+    """What a health check says of the upstream."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.cause = "GET / was answered with 503"
+        self.numbers = {"failed": 3, "threshold": 3}
+        self.seconds_left = 7.0
+
+
 class Breakers:
     """Makes breakers that share what a process shares."""
 
@@ -35,11 +45,14 @@ class Breakers:
         self.clock = FakeClock()
         self.shared = Shared()
         self.told: list[str] = []
+        self.health: FakeHealth | None = None
 
     def services(self, name: str = APP) -> Services:
         """What the constructor takes."""
         store = MemoryStore(self.clock)
-        return Services(self.clock, Random(1), store, self.shared, name, report=self._hear)
+        return Services(
+            self.clock, Random(1), store, self.shared, name, report=self._hear, health=self.health
+        )
 
     def _hear(self, text: str, numbers: Mapping[str, object]) -> None:
         self.told.append(f"{text} {dict(numbers)}")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from proxy.cli import main
 
+FILES = [
+    pytest.param("resilience", id="what becomes of failures"),
+    pytest.param("concurrency", id="how many are let in"),
+    pytest.param("fallback", id="where calls go while a breaker is open"),
+]
 
-def test_what_becomes_of_failures_enforced_and_in_shadow() -> None:
-    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("resilience.yaml"))])
 
-    assert 0 == played.exit_code, played.output
-    assert ", 0 failed" in played.output
-
-
-def test_how_many_are_let_in_enforced_and_in_shadow() -> None:
-    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("concurrency.yaml"))])
+@pytest.mark.parametrize("name", FILES)
+def test_the_tests_of_a_policy_file_pass_enforced_and_in_shadow(name: str) -> None:
+    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name(f"{name}.yaml"))])
 
     assert 0 == played.exit_code, played.output
     assert ", 0 failed" in played.output

@@ -22,18 +22,28 @@ body. What clients do wrong never counts: no 4xx but `429`, and that only where 
 client that leaves, no body that is too large. A call lasts until the last byte of its answer; with
 `slow_ratio`, a client that reads a large answer slowly makes a slow call.
 
+**The health check of the upstream.** With `health_check: true`, what the upstream's own `health_check`
+says counts, too: while it fails nothing is called, whatever `trip` and `open_for` say, and once it passes
+again the breaker is half-open at once. That takes a `health_check` in the upstream
+([health checks](../health-checks.md)), and a breaker of its own for each upstream. In rehearsals no check is
+made, so that none fails.
+
 **Each attempt counts.** Behind a policy that waits or repeats, such as `retry`, the breaker is asked
 before each call and told how each went, so that repetitions stop when it opens.
 
 **What the client sees.** `503` with `Retry-After`: the rest of `open_for`. With `on_open`, an answer
-of your own instead.
+of your own instead, or what another upstream says: with `on_open: {upstream: backup}`, requests that
+it does not let pass go there, those that find no place for a probe too. That upstream has a pool,
+TLS and a `Host` of its own, and what it does is not counted here; access log, decisions and metrics
+say that it was called. With `retry`, each attempt is asked about anew.
 
 **State.** In memory, by the policy's name: on several routes a named breaker is one, which must have
 the same settings on each but for `on_open`. A reload keeps it, and goes on by the new settings; a restart
 begins closed, and every replica judges for itself. There is nothing that could fail. Metrics show
 the state, the log each change with its cause and numbers; the admin API shows both, and can hold
 it open or closed. In shadow it has a state of its own, judges by what all requests come to, and
-reports which ones it would have refused; neither metrics nor the admin API show that state.
+reports which ones it would have refused, or sent elsewhere; neither metrics nor the admin API show
+that state.
 
 **Hardened against.** Probes that get lost: each has its place for `probe_timeout` at most, and one
 that has had no good answer by then has failed. Late news: results of calls that were started before the state
@@ -43,7 +53,7 @@ way a request ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from math import inf
 from typing import Annotated
@@ -59,10 +69,10 @@ from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, ExchangeKey, Outcome, Response
 from proxy.headers import Headers
 from proxy.policies.resilience.circuit_breaker.settings import (
-    AnswerConfig,
     BackOffConfig,
     FailuresConfig,
     HalfOpenConfig,
+    OnOpenConfig,
     TripConfig,
 )
 from proxy.policies.resilience.circuit_breaker.switch import CircuitSwitch
@@ -78,6 +88,10 @@ _NO_PLACE = "upstream.busy"
 _KINDS = {"upstream.unreachable": "connect", "timeout.connect": "connect", _DEADLINE: "timeout"}
 
 
+_ELSEWHERE: tuple[Permit, int] = ((-1, 0), 2**63)
+"""Stands for the permit of a call that goes to another upstream: of no generation, for no attempt."""
+
+
 class CircuitBreakerConfig(PolicyConfig, frozen=True, kw_only=True):
     """See the module's docstring."""
 
@@ -91,8 +105,12 @@ class CircuitBreakerConfig(PolicyConfig, frozen=True, kw_only=True):
     recovery: Annotated[
         Duration, Meta(description="Time in which the calls that pass then grow to all; at once where 0s.")
     ] = Duration(0)
+    health_check: Annotated[
+        bool,
+        Meta(description="`true`: open while the upstream's `health_check` fails, half-open at once then."),
+    ] = False
     on_open: Annotated[
-        AnswerConfig | None,
+        OnOpenConfig | None,
         Meta(description="What clients get while it is open; 503 with Retry-After where absent."),
     ] = None
 
@@ -116,6 +134,11 @@ class CircuitBreakerConfig(PolicyConfig, frozen=True, kw_only=True):
             ramp=float(self.recovery),
         )
 
+    def other_upstreams(self) -> Iterator[tuple[str, str]]:
+        """The one that is called instead."""
+        if self.on_open is not None and self.on_open.upstream is not None:
+            yield "on_open.upstream", self.on_open.upstream
+
     def in_words(self) -> Sequence[str]:
         """When it opens, for how long, and how it closes."""
         trip, half_open, open_for = self.trip, self.half_open, self.open_for
@@ -136,6 +159,10 @@ class CircuitBreakerConfig(PolicyConfig, frozen=True, kw_only=True):
         words = [f"opens {' or '.join(ways)}, for {time}; then {probes}, {closed}"]
         if self.recovery:
             words.append(f"and then calls pass in a share that grows for {spelled(self.recovery)}")
+        if self.health_check:
+            words.append("and open while the health check of the upstream fails")
+        if self.on_open is not None and self.on_open.upstream is not None:
+            words.append(f"what it does not let pass goes to the upstream {self.on_open.upstream}")
         return words
 
 
@@ -152,24 +179,30 @@ class CircuitBreaker:
         self._switch = services.shared("switch", lambda: CircuitSwitch(self._thresholds, services))
         self._edition = self._switch.edition()
         self._breaker = self._switch.breaker
+        self._health = services.health
         self._name = services.name
         self._monotonic = services.clock.monotonic
         self._statuses = frozenset(config.failures.status)
         self._errors = frozenset(config.failures.errors)
-        self._answer = None if config.on_open is None else _response(config.on_open)
+        self._instead = None if config.on_open is None else config.on_open.upstream
+        self._answer = None if config.on_open is None or self._instead else _response(config.on_open)
         # A permit, and how many attempts there were before the one that it is for.
         self._key = ExchangeKey[tuple[Permit, int] | None](services.name)
 
     def on_request(self, exchange: Exchange) -> Response | None:
         switch, breaker = self._switch, self._breaker
         if switch.adopted < self._edition:
-            switch.adopt(self._edition, self._thresholds)
+            switch.adopt(self._edition, self._thresholds, self._health)
+        if self._health is not None:
+            switch.heed()
         noted = exchange.recall(self._key)
         if noted is not None:
             self._give_back(exchange, noted)
+        if exchange.upstream is not None:
+            return None  # a breaker before this one has it called elsewhere
         permit = breaker.passing or breaker.ask(self._monotonic())
         if permit is None:
-            return self._refused()
+            return self._refused(exchange)
         if permit[1]:
             breaker.attend(permit, partial(self._goes_well, exchange))
         exchange.remember(self._key, (permit, exchange.attempts))
@@ -180,7 +213,7 @@ class CircuitBreaker:
         if noted is None or attempt.number <= noted[1]:
             return  # in shadow, of a call that would not have been made; or it was given back
         exchange.remember(self._key, None)
-        failed = self._failed(attempt.status, attempt.error)
+        failed = self._failed(attempt.status, attempt.error) if exchange.upstream is None else None
         if failed is None:
             self._breaker.release(noted[0])
         else:
@@ -212,24 +245,32 @@ class CircuitBreaker:
     def _give_back(self, exchange: Exchange, noted: tuple[Permit, int]) -> None:
         """The call that is repeated now is over, though its last byte has not been seen."""
         status = exchange.upstream_status
-        if exchange.attempts > noted[1] and status in self._statuses:
+        if noted is _ELSEWHERE:
+            exchange.upstream = None
+        elif exchange.attempts > noted[1] and status in self._statuses:
             self._breaker.record(noted[0], self._monotonic(), failed=True, seconds=0.0)
         else:
             self._breaker.release(noted[0])
         exchange.remember(self._key, None)
 
-    def _refused(self) -> Response:
-        """What is answered; raises Rejection where that is a refusal."""
+    def _refused(self, exchange: Exchange) -> Response | None:
+        """What is answered, or None where another upstream does; raises Rejection where it is a refusal."""
+        if self._instead is not None and not exchange.in_shadow:
+            exchange.upstream = self._instead
+            exchange.remember(self._key, _ELSEWHERE)
+            return None
         if self._answer is not None:
             answer = self._answer
             return Response(answer.status, answer.headers.copy(), answer.content)
         breaker = self._breaker
         facts = {"state": breaker.state, **breaker.opened_by, "open_for": about(breaker.open_time)}
-        wait = breaker.wait(self._monotonic())
-        raise Rejection(*OPEN, retry_after=wait, facts=facts, policy=self._name)
+        if self._instead is not None:
+            facts["upstream"] = self._instead
+        wait = self._switch.wait(self._monotonic())
+        raise Rejection(*OPEN, retry_after=wait, cause=self._switch.cause, facts=facts, policy=self._name)
 
 
-def _response(answer: AnswerConfig) -> Response:
+def _response(answer: OnOpenConfig) -> Response:
     headers = Headers()
     content, content_type = b"", ""
     if answer.json is not None:
@@ -240,4 +281,4 @@ def _response(answer: AnswerConfig) -> Response:
         headers.add("Content-Type", content_type)
     for name, value in answer.headers.items():
         headers.add(name, value)
-    return Response(answer.status, headers, content)
+    return Response(answer.status or OPEN[0], headers, content)

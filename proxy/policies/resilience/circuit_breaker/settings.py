@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from proxy.config.patterns import Name
 from proxy.config.schema import Schema
 from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, HeaderValue, Share, StatusSet
@@ -90,10 +91,13 @@ class HalfOpenConfig(Schema, frozen=True, kw_only=True):
     ] = Duration(10)
 
 
-class AnswerConfig(Schema, frozen=True, kw_only=True):
-    """What clients get instead of the upstream's answer."""
+class OnOpenConfig(Schema, frozen=True, kw_only=True):
+    """What clients get instead of the upstream's answer: another upstream's, or one of your own."""
 
-    status: Annotated[int, Meta(ge=200, le=599, description="Of the answer.")] = 503
+    upstream: Annotated[
+        Name | None, Meta(description="Has the request instead; another than the route's.")
+    ] = None
+    status: Annotated[int | None, Meta(ge=200, le=599, description="Of the answer; 503 where absent.")] = None
     headers: Annotated[dict[HeaderName, HeaderValue], Meta(description="Of the answer.")] = field(
         default_factory=dict
     )
@@ -101,7 +105,11 @@ class AnswerConfig(Schema, frozen=True, kw_only=True):
     text: Annotated[str | None, Meta(description="The body, as text.")] = None
 
     def check(self) -> Iterator[tuple[str, str]]:
-        """One body, of a length that goes by it."""
+        """One body, of a length that goes by it; or whatever another upstream says."""
+        if self.upstream is not None:
+            for name in ("status", "headers", "json", "text"):
+                if getattr(self, name):
+                    yield name, "the answer is that of `upstream`; expected one of the two"
         if self.json is not None and self.text is not None:
             yield "text", "`json` says what the body is; expected one of the two"
         for name in self.headers:

@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.config.patterns import Name
 from proxy.config.units import Duration
 from proxy.errors import Rejection
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker
-from proxy.policies.resilience.circuit_breaker.settings import BackOffConfig
+from proxy.policies.resilience.circuit_breaker.settings import BackOffConfig, OnOpenConfig
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
 from proxy.testing import FakeUpstream, exchange, route
 from tests.policies.resilience.breakers import Breakers, a_config, ask
 
 OPEN = (503, "circuit_breaker.open")
+BACKUP = OnOpenConfig(upstream=Name("backup"))
 
 
 @pytest.fixture
@@ -92,6 +94,59 @@ async def test_a_call_that_was_never_made_is_no_failure_when_it_is_repeated(brea
         breaker.on_request(asked)  # and something in between refused, every time
 
     assert "closed" == breaker._switch.seen().state
+
+
+async def test_each_call_that_is_repeated_is_asked_about_anew_where_another_upstream_answers(
+    breakers: Breakers,
+) -> None:
+    breaker, asked = breakers.breaker(a_config(2, on_open=BACKUP)), exchange()
+    upstream, called = LateUpstream(breaker, 503, 503, 503, 200), list[str | None]()
+    hooks = Hooks.of(breaker).at_each_call()
+
+    async def forward(exchange: Exchange) -> Response:
+        called.append(exchange.upstream)
+        if len(called) == 3:
+            await breakers.clock.advance(30)  # so that the next one is a probe
+        return await upstream(exchange)
+
+    await Repeats().around(asked, lambda asked: hooks.around(asked, forward))  # type: ignore[misc]
+    breaker.on_attempt(asked, Attempt(4, "app", 0.0, 0.0, 200))
+
+    assert [None, None, "backup", None] == called
+    assert (0, 1) == (breaker._breaker.probing, breaker._breaker.successes)
+
+
+async def test_a_second_breaker_counts_no_call_that_the_first_sends_elsewhere(breakers: Breakers) -> None:
+    first = breakers.breaker(a_config(1, on_open=BACKUP))
+    second = breakers.breaker(a_config(1), name="circuit_breaker/second")
+    first._switch.force("open")
+    pipeline = route(first, second, upstream=FakeUpstream(500), clock=breakers.clock)
+
+    assert [(500, None)] * 3 == [await ask(pipeline) for _ in range(3)]
+    assert ("closed", 0) == (second._switch.seen().state, second._breaker.probing)
+
+
+async def test_a_breaker_counts_no_call_that_a_later_one_sends_elsewhere(breakers: Breakers) -> None:
+    first = breakers.breaker(a_config(1))
+    second = breakers.breaker(a_config(1, on_open=BACKUP), name="circuit_breaker/second")
+    second._switch.force("open")
+    pipeline = route(first, second, upstream=FakeUpstream(500), clock=breakers.clock)
+
+    assert [(500, None)] * 3 == [await ask(pipeline) for _ in range(3)]
+    assert "closed" == first._switch.seen().state
+
+
+async def test_in_shadow_nothing_is_sent_elsewhere(breakers: Breakers) -> None:
+    config = a_config(1, on_open=BACKUP)
+    breaker = breakers.breaker(config, name="circuit_breaker/app?shadow")
+    breaker._switch.force("open")
+    asked, upstream = exchange(), FakeUpstream(200)
+    shadowed = in_shadow("circuit_breaker", Hooks.of(breaker))
+
+    await ask(route(shadowed, upstream=upstream, clock=breakers.clock), asked)
+
+    assert asked.upstream is None
+    assert ["backup"] == [found.facts["upstream"] for found in asked.shadowed or ()]
 
 
 # ---- reloads, shadow

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.patterns import Name
 from proxy.config.units import Duration
 from proxy.policies.resilience.circuit_breaker import CircuitBreakerConfig
-from proxy.policies.resilience.circuit_breaker.settings import BackOffConfig, HalfOpenConfig, TripConfig
+from proxy.policies.resilience.circuit_breaker.settings import (
+    BackOffConfig,
+    HalfOpenConfig,
+    OnOpenConfig,
+    TripConfig,
+)
 from tests.policies.reading import problems
 from tests.policies.resilience.breakers import a_config, share
 
@@ -35,7 +41,16 @@ from tests.policies.resilience.breakers import a_config, share
         ("{half_open: {probe_timeout: 0s}}", ["circuit_breaker.half_open.probe_timeout"]),
         ("{on_open: {json: 1, text: a}}", ["circuit_breaker.on_open.text"]),
         ("{on_open: {headers: {Content-Length: '3'}}}", ["circuit_breaker.on_open.headers.Content-Length"]),
-        ("{on_open: {upstream: backup}}", ["circuit_breaker.on_open.upstream"]),
+        pytest.param(
+            "{on_open: {upstream: backup}}", ["circuit_breaker.on_open.upstream"], id="no such upstream"
+        ),
+        pytest.param(
+            "{on_open: {upstream: app}}", ["circuit_breaker.on_open.upstream"], id="the route's own"
+        ),
+        (
+            "{on_open: {upstream: backup, status: 200, text: a}}",
+            ["circuit_breaker.on_open.status", "circuit_breaker.on_open.text"],
+        ),
     ],
 )
 def test_a_file_is_told_what_is_wrong_with_it(settings: str, wrong: list[str], tmp_path: Path) -> None:
@@ -55,6 +70,7 @@ def test_a_file_is_told_what_is_wrong_with_it(settings: str, wrong: list[str], t
                 trip=TripConfig(failure_ratio=share(50), slow_ratio=share(80), slow_after=Duration(2)),
                 open_for=BackOffConfig(base=Duration(5)),
                 recovery=Duration(10),
+                on_open=OnOpenConfig(upstream=Name("backup")),
             ),
             [
                 (
@@ -63,6 +79,7 @@ def test_a_file_is_told_what_is_wrong_with_it(settings: str, wrong: list[str], t
                     "then 1 probe at a time, closed after 1 success"
                 ),
                 "and then calls pass in a share that grows for 10s",
+                "what it does not let pass goes to the upstream backup",
             ],
             id="with everything",
         ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from proxy.config.units import Duration
 from proxy.policies.resilience.circuit_breaker.settings import TripConfig
 from proxy.policy import Switchable
-from tests.policies.resilience.breakers import Breakers, a_config, ask, share
+from proxy.testing import exchange
+from tests.policies.resilience.breakers import Breakers, FakeHealth, a_config, ask, share
 
 START = 1_700_000_000.0
 
@@ -85,6 +86,48 @@ async def test_an_operator_holds_it_open_and_closed_and_leaves_it_to_itself() ->
 
     assert ((503, "circuit_breaker.open"), True) == held_open
     assert ((200, None), "closed", False) == (*held_closed, switch.seen().forced)
+
+
+async def test_while_the_health_check_fails_nothing_is_called_and_then_probes_are_at_once() -> None:
+    breakers = Breakers()
+    health = breakers.health = FakeHealth()
+    pipeline, asked = breakers.route(200), exchange()
+    health.fails = True
+    refused = await ask(pipeline, asked), await ask(pipeline)
+    held = breakers.breaker()._switch.seen()
+    await breakers.clock.advance(1000)
+    still = await ask(pipeline)
+    health.fails = False
+    passed = [await ask(pipeline) for _ in range(3)]
+
+    assert [(503, "circuit_breaker.open")] * 3 == [*refused, still]
+    assert asked.refusal is not None
+    assert (7.0, "the health check of the upstream fails: GET / was answered with 503") == (
+        asked.refusal.retry_after,
+        asked.refusal.cause,
+    )
+    assert {"failed": 3, "threshold": 3} == held.numbers["opened_by"]
+    assert ("open", 7.0, asked.refusal.cause) == (
+        held.state,
+        held.numbers["seconds_left"],
+        held.numbers["cause"],
+    )
+    assert [(200, None)] * 3 == passed
+    assert ["closed -> open", "open -> half-open", "half-open -> closed"] == [
+        told.partition(": ")[2].partition(",")[0] for told in breakers.told
+    ]
+
+
+async def test_a_reload_without_the_check_lets_go() -> None:
+    breakers = Breakers()
+    health = breakers.health = FakeHealth()
+    health.fails = True
+    await ask(breakers.route(200))
+    breakers.health = None
+    pipeline = breakers.route(200)
+
+    assert [(200, None)] * 2 == [await ask(pipeline) for _ in range(2)]
+    assert "closed" == breakers.breaker()._switch.seen().state
 
 
 def test_it_is_what_the_admin_api_looks_for() -> None:
