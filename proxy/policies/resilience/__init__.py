@@ -5,6 +5,7 @@ from __future__ import annotations
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
 from proxy.policies.resilience.concurrency import Concurrency, ConcurrencyConfig
 from proxy.policies.resilience.mask_errors import MaskErrors, MaskErrorsConfig
+from proxy.policies.resilience.pace import Pace, PaceConfig
 from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
 from proxy.policy import AnyPolicyType, PolicyType
@@ -31,6 +32,14 @@ RESILIENCE: tuple[AnyPolicyType, ...] = (
         CircuitBreakerConfig,
         CircuitBreaker,
         one=("trip", "failures", "open_for", "half_open", "recovery"),
+        each_call=True,
+    ),
+    PolicyType(
+        "pace",
+        PaceConfig,
+        Pace,
+        scalar="limit",
+        one=("limit", "burst", "key", "on_missing_key", "max_keys", "queue", "when_store_fails"),
         each_call=True,
     ),
     PolicyType(

@@ -21,3 +21,10 @@ def test_how_many_are_let_in_enforced_and_in_shadow() -> None:
 
     assert 0 == played.exit_code, played.output
     assert ", 0 failed" in played.output
+
+
+def test_at_which_pace_calls_are_made_enforced_and_in_shadow() -> None:
+    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("pace.yaml"))])
+
+    assert 0 == played.exit_code, played.output
+    assert ", 0 failed" in played.output
