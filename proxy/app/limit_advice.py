@@ -92,7 +92,8 @@ def _webhook(policy: PolicyInstance, config: RateLimitConfig, route: RouteConfig
 
 def _waits(policy: PolicyInstance, config: PaceConfig, route: RouteConfig) -> Iterator[Found]:
     stated = isinstance(policy.node.value, dict) and "max_wait" in policy.node.value
-    deadline = next((each.config for each in route.policies if isinstance(each.config, DeadlineConfig)), None)
+    enforced = [each.config for each in route.policies if each.mode == "enforce"]
+    deadline = next((each for each in enforced if isinstance(each, DeadlineConfig)), None)
     if stated and deadline is not None and deadline.total <= config.max_wait:
         message = (
             f"nobody waits so long on {route.name}, since `deadline` ends the whole exchange after "
