@@ -14,7 +14,7 @@ import pytest
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
 from proxy.pipeline import Pipeline, Waiting
-from proxy.policy import Hooks
+from proxy.policy import MADE, Hooks
 from proxy.testing import FakeUpstream, exchange, route
 
 REFUSAL = Rejection(403, "test.refused", "Not today.")
@@ -418,3 +418,65 @@ async def test_who_is_not_late_is_asked_as_ever() -> None:
     response = await route(Late(), each_call, upstream=FakeUpstream(503, 200)).respond(exchange())
 
     assert (200, [0, 1]) == (response.status, asks)
+
+
+# ---- hooks that wait now and then, on a route whose first call is made without those who own it
+
+
+def each_waiting(said: list[str], name: str, decide: Callable[[Exchange], Response | None]) -> Hooks:
+    """Says at which attempt it was asked, and decides later."""
+
+    def asked(exchange: Exchange) -> Any:
+        said.append(f"{name}{exchange.attempts}")
+        return waiting(decide).on_request(exchange)  # type: ignore[misc]  # it has one
+
+    return Hooks(on_request=asked)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        pytest.param(200, (200, ["a0", "b0", "c0"]), id="it goes well"),
+        pytest.param(503, (200, ["a0", "b0", "c0", "c1"]), id="a bad answer"),
+        pytest.param(UpstreamError(502, "upstream.reset"), (200, ["a0", "b0", "c0", "c1"]), id="a failure"),
+    ],
+)
+async def test_those_that_wait_are_asked_once_for_each_call(
+    first: Any, expected: tuple[int, list[str]]
+) -> None:
+    said: list[str] = []
+    a, b, c = (each_waiting(said, name, lambda _: None) for name in "abc")
+    upstream = FakeUpstream(first, 200)
+    pipeline = route(a, Late(), b.at_each_call(), Late(), c.at_each_call(), upstream=upstream)
+    asked = exchange()
+    stopped = pipeline.admit(asked)
+    assert pipeline.late
+    assert isinstance(stopped, Waiting)
+
+    response = await pipeline.respond(asked, stopped)
+
+    calls = 1 if first == 200 else 2
+    assert (*expected, calls) == (response.status, said, len(upstream.seen))
+    assert asked.recall(MADE) is None
+
+
+@pytest.mark.parametrize(
+    ("decide", "status"),
+    [pytest.param(answer, 204, id="answer"), pytest.param(refuse, 403, id="refuse")],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_what_one_of_them_decides_ends_the_way_in(
+    place: int, decide: Callable[[Exchange], Response | None], status: int
+) -> None:
+    said: list[str] = []
+    a, b, c = (
+        each_waiting(said, name, decide if index == place else lambda _: None)
+        for index, name in enumerate("abc")
+    )
+    upstream = FakeUpstream(200)
+    pipeline = route(stamp("on"), a, Late(), b.at_each_call(), c.at_each_call(), upstream=upstream)
+
+    response = await admitted(pipeline, exchange(), plainly=True)
+
+    assert (status, "on", []) == (response.status, response.headers.get("X-Seen"), upstream.seen)
+    assert ["a0", "b0", "c0"][: place + 1] == said

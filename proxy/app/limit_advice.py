@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from math import floor
 
+from proxy.algorithms.gcra import MICROSECONDS
 from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
 from proxy.config.nodes import Node
+from proxy.config.spelling import about, spelled
 from proxy.policies.admission.rate_limit import RateLimitConfig
 from proxy.policies.checks.quota import QuotaConfig
+from proxy.policies.edge.deadline import DeadlineConfig
 from proxy.policies.identity import IDENTITY
 from proxy.policies.limit_config import LimitConfig
+from proxy.policies.resilience.pace import PaceConfig
 
 _PROVING = {kind.name for kind in IDENTITY}
 _WEBHOOKS = "webhook_signature"
@@ -35,6 +39,8 @@ def limit_advice(configuration: Configuration, *, survives: bool) -> Iterator[Fo
                     yield from _never_reached(policy, config, route)
             elif isinstance(config, RateLimitConfig):
                 yield from _webhook(policy, config, route)
+            elif isinstance(config, PaceConfig):
+                yield from _waits(policy, config, route)
 
 
 def _quota(
@@ -82,3 +88,19 @@ def _webhook(policy: PolicyInstance, config: RateLimitConfig, route: RouteConfig
         )
         given = isinstance(policy.node.value, dict) and "key" in policy.node.value
         yield policy.node, "key" if given else "", message
+
+
+def _waits(policy: PolicyInstance, config: PaceConfig, route: RouteConfig) -> Iterator[Found]:
+    stated = isinstance(policy.node.value, dict) and "max_wait" in policy.node.value
+    enforced = [each.config for each in route.policies if each.mode == "enforce"]
+    deadline = next((each for each in enforced if isinstance(each, DeadlineConfig)), None)
+    if stated and deadline is not None and deadline.total <= config.max_wait:
+        message = (
+            f"nobody waits so long on {route.name}, since `deadline` ends the whole exchange after "
+            f"{spelled(deadline.total)}; expected less"
+        )
+        yield policy.node, "max_wait", message
+    interval = config.quota.interval / MICROSECONDS
+    if config.max_wait < interval:
+        message = f"most who come too early are refused at once, as a token takes {about(interval)} to come"
+        yield policy.node, "max_wait" if stated else "", message

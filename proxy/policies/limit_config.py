@@ -1,4 +1,4 @@
-"""The keys that every limit has: `rate_limit` before anybody is known, `quota` after."""
+"""The keys that every limit has: `rate_limit` before anybody is known, `quota` after, `pace` of calls."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class PenaltyConfig(Schema, frozen=True, kw_only=True):
         return Penalty(self.after, self.factor, round(self.max * MICROSECONDS))
 
 
-class LimitConfig(PolicyConfig, frozen=True, kw_only=True):
-    """So many in a period."""
+class BucketConfig(PolicyConfig, frozen=True, kw_only=True):
+    """So many in a period, for each key."""
 
     limit: Annotated[Rate, Meta(description="How many in a period, sustained.")]
     burst: Annotated[
@@ -48,7 +48,6 @@ class LimitConfig(PolicyConfig, frozen=True, kw_only=True):
         tuple[Key, ...],
         Meta(min_length=1, max_length=8, description="Who shares one bucket; several facts are one key."),
     ]
-    cost: Annotated[int, Meta(ge=1, description="How many tokens a request takes.")] = 1
     on_missing_key: Annotated[
         Literal["refuse", "allow", "ip"] | None,
         Meta(
@@ -56,13 +55,6 @@ class LimitConfig(PolicyConfig, frozen=True, kw_only=True):
             "limit by `ip`. Must be said where clients may leave it out; else `refuse`."
         ),
     ] = None
-    penalty: Annotated[
-        PenaltyConfig | None, Meta(description="Longer waits for those who go on asking; none where absent.")
-    ] = None
-    headers: Annotated[
-        Style,
-        Meta(description="`RateLimit` of the IETF draft, `legacy` X-RateLimit-*, `both`, or `none`."),
-    ] = "ietf"
     max_keys: Annotated[
         int,
         Meta(ge=1, le=10_000_000, description="Buckets that are remembered at most, in memory and sqlite."),
@@ -79,8 +71,6 @@ class LimitConfig(PolicyConfig, frozen=True, kw_only=True):
         """Limits that nobody can keep."""
         if not self.bucket:
             yield "burst", f"{spelled(self.burst)} of {self.limit} is less than one; expected at least 1"
-        elif self.cost > self.bucket:
-            yield "cost", f"{self.cost} is above the burst, {self.bucket}, so that nothing could ever pass"
         elif self.quota.tolerance > _LONGEST:
             yield "burst", f"a bucket of {self.bucket} would not be full again in a hundred years"
         missing = [key for key in self.key if key.may_be_missing]
@@ -104,7 +94,30 @@ class LimitConfig(PolicyConfig, frozen=True, kw_only=True):
         """What may come at once, how fast it comes back, and for whom."""
         one = f"one per {about(self.quota.interval / MICROSECONDS)}"
         at_once = f"at most {self.bucket} at once, then {one}" if self.bucket > 1 else one
-        words = [f"{at_once}, {keys.in_words(self.key)}"]
+        return [f"{at_once}, {keys.in_words(self.key)}"]
+
+
+class LimitConfig(BucketConfig, frozen=True, kw_only=True):
+    """Who comes too often is refused, and told."""
+
+    cost: Annotated[int, Meta(ge=1, description="How many tokens a request takes.")] = 1
+    penalty: Annotated[
+        PenaltyConfig | None, Meta(description="Longer waits for those who go on asking; none where absent.")
+    ] = None
+    headers: Annotated[
+        Style,
+        Meta(description="`RateLimit` of the IETF draft, `legacy` X-RateLimit-*, `both`, or `none`."),
+    ] = "ietf"
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """What is never in the bucket."""
+        yield from super().check()
+        if 0 < self.bucket < self.cost:
+            yield "cost", f"{self.cost} is above the burst, {self.bucket}, so that nothing could ever pass"
+
+    def in_words(self) -> Sequence[str]:
+        """What a request costs, and what it costs to insist."""
+        words = [*super().in_words()]
         if self.cost > 1:
             words.append(f"each request counts as {self.cost}")
         if self.penalty is not None:

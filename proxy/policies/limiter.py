@@ -10,20 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from proxy.algorithms.gcra import MICROSECONDS, Taken
-from proxy.config.keys import Key
-from proxy.errors import Change, Rejection, StoreError
+from proxy.errors import Rejection, StoreError
 from proxy.exchange import Exchange, ExchangeKey, Response
-from proxy.policies.keys import needs_body, reader, shown
 from proxy.policies.limit_config import LimitConfig
 from proxy.policies.limit_fields import LimitFields
+from proxy.policies.limit_keys import BucketKey, uncounted
 from proxy.policies.limit_terms import Terms
 from proxy.policy import Services
-from proxy.stores.protocol import AtHand, Buckets, LocalStore, Remote, Wanted
-
-_CLIENT = Key("client.ip")
-_BY_ADDRESS = "\ud801"
-"""In front of an address that stands for a missing key: no client can send it."""
-_RETRY_AFTER = 5.0
+from proxy.stores.protocol import AtHand, LocalStore, Remote, Wanted
 
 
 class Reasons(NamedTuple):
@@ -41,24 +35,17 @@ class Limit:
         self.terms = terms
         self.cost = config.cost
         self.when_store_fails = config.when_store_fails
-        self.needs_body = needs_body(config.key)
         self.taken = ExchangeKey[Taken](services.name)
         self.store = services.store
         self.local: LocalStore | None = services.store.local if isinstance(services.store, Remote) else None
         self._reasons = reasons
         self._name = services.name
         self._limit = config.limit
-        self._facts = config.key
-        self._prefix = services.ipv6_prefix
-        self.read = reader(config.key, services.ipv6_prefix)
-        self._address = reader((_CLIENT,), services.ipv6_prefix)
-        self._on_missing = config.on_missing_key or "refuse"
+        self._key = BucketKey(config, services, reasons.key_missing)
+        self.needs_body, self.read, self.without = self._key.needs_body, self._key.read, self._key.without
+        self.key = self._key.of
         self._tells = config.headers != "none"
         self._fields = LimitFields(config.headers, services.name.rpartition("/")[2], config.quota)
-
-    def key(self, exchange: Exchange, body: bytes = b"") -> str | None:
-        """Whose bucket it is; None for a request that passes without one."""
-        return self.read(exchange, body) or self.without(exchange, body)
 
     def refusal(self, exchange: Exchange, used: int, *, only: bool, body: bytes, away: str) -> Rejection:
         """What is raised where so much is used; `only`: no other limit refuses as well."""
@@ -68,7 +55,7 @@ class Limit:
             "burst": quota.burst,
             "remaining": quota.remaining(used),
             "cost": self.cost,
-            "key": shown(self._facts, exchange, body, ipv6_prefix=self._prefix),
+            "key": self._key.shown(exchange, body),
         }
         if away:
             facts["store"] = f"away, so that this process counts by itself: {away}"
@@ -82,14 +69,7 @@ class Limit:
 
     def unavailable(self, error: StoreError) -> Rejection:
         """What is raised where nobody can count."""
-        facts = {"store": "away", "when_store_fails": self.when_store_fails}
-        return Rejection(
-            *self._reasons.unavailable,
-            cause=str(error),
-            retry_after=_RETRY_AFTER,
-            facts=facts,
-            policy=self._name,
-        )
+        return uncounted(self._reasons.unavailable, error, self.when_store_fails, self._name)
 
     def tell(self, exchange: Exchange, response: Response) -> None:
         """Put on the response what the client should know."""
@@ -103,18 +83,6 @@ class Limit:
         terms = self.terms
         wait = terms.until_full(used) if passed else terms.wait(used, self.cost)
         self._fields.write(response, (terms.quota.remaining(used), wait))
-
-    def without(self, exchange: Exchange, body: bytes) -> str | None:
-        """The key of a request that lacks a part of it."""
-        if self._on_missing == "allow":
-            return None
-        if self._on_missing == "ip":
-            address = self._address(exchange, b"")
-            if address is not None:
-                return _BY_ADDRESS + address
-        facts = {"key": shown(self._facts, exchange, body, ipv6_prefix=self._prefix)}
-        change = Change("on_missing_key", "allow", "set")
-        raise Rejection(*self._reasons.key_missing, facts=facts, change=change, policy=self._name)
 
 
 _Asked = list[tuple[Limit, Wanted]]
@@ -202,13 +170,3 @@ def _without_store(asked: _Asked, error: StoreError) -> tuple[_Asked, list[Taken
             counted.append((limit, wanted))
     local = counted[0][0].local if counted else None
     return counted, local.take_all_now([wanted for _, wanted in counted]) if local else []
-
-
-def buckets_of(config: LimitConfig, services: Services) -> Buckets:
-    """By another key it is another limit."""
-    return Buckets(
-        f"{services.name}?{','.join(config.key)}",
-        config.quota,
-        config.max_keys,
-        config.penalty.penalty if config.penalty else None,
-    )

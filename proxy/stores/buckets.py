@@ -83,13 +83,18 @@ class BucketTable:
         """Count a refusal at the bucket that `look` named; what is used of it then."""
         full_at, refusals = self._standing(buckets, key, now)
         penalty = buckets.penalty
-        if penalty is not None and full_at > now:
+        if full_at <= now:
+            return 0
+        if penalty is not None:
             refusals += 1
             wait = penalty.wait(refusals, buckets.quota, cost)
             if wait:
                 full_at = gcra.punished(full_at, now, buckets.quota, cost, wait)
-            self._shelf_of(key).put(key, full_at, Refused(buckets.quota, refusals))
-        return max(full_at - now, 0)
+        if penalty is not None or self._is_of_another(buckets.quota, key):
+            # Kept by the new quota, or it would fill by the old one until something passes.
+            state = Refused(buckets.quota, refusals) if refusals else buckets.quota
+            self._shelf_of(key).put(key, full_at, state)
+        return full_at - now
 
     def is_full(self, now: int) -> bool:
         """Every bucket is full, so that nothing is lost with this table. Looks at all of them."""
@@ -118,6 +123,13 @@ class BucketTable:
         if quota.tolerance != buckets.quota.tolerance:
             full_at = gcra.rescaled(full_at, now, quota, buckets.quota)
         return full_at, refusals
+
+    def _is_of_another(self, quota: Quota, key: str) -> bool:
+        item = self._shelf_of(key).items.get(key)
+        if item is None:
+            return False
+        stood: Quota = item[1].quota if isinstance(item[1], Refused) else item[1]
+        return stood.tolerance != quota.tolerance
 
     def _shelf_of(self, key: str) -> Shelving:
         return self._rest if key == EVERYBODY_ELSE else self._shelf

@@ -48,7 +48,7 @@ local function standing(key, now, tolerance)
   if full <= now then return now, 0 end
   if refusals == 0 then full = math.min(full, now + before) end
   if before ~= tolerance then full = now + rescaled(full - now, before, tolerance) end
-  return full, refusals
+  return full, refusals, before ~= tolerance
 end
 local function keep(key, full, tolerance, refusals, px)
   redis.call('SET', key, string.format('%.0f %.0f %.0f', full, tolerance, refusals), 'PX', px)
@@ -70,8 +70,8 @@ for i, key in ipairs(KEYS) do
   }
   if want.ends then want.now = 0 end
   if not stands[key] then
-    local full, refusals = standing(key, want.now, want.tolerance)
-    stands[key] = {full = full, refusals = refusals, after = full}
+    local full, refusals, changed = standing(key, want.now, want.tolerance)
+    stands[key] = {full = full, refusals = refusals, changed = changed, after = full}
   end
   local used = math.max(stands[key].after - want.now, 0) + want.cost
   want.passed = used <= want.tolerance
@@ -90,15 +90,18 @@ for i, key in ipairs(KEYS) do
     local px = milliseconds(want.now, stand.after)
     if want.ends then px = milliseconds(time, want.ends) end
     keep(key, stand.after, want.tolerance, stand.refusals, px)
-  elseif not want.passed then
-    if want.most and stand.full > want.now then
+  elseif not want.passed and stand.full > want.now and (want.most or stand.changed) then
+    if want.most then
       stand.refusals = stand.refusals + 1
       if stand.refusals > want.after then
         local wait = math.min(want.most, math.ceil(want.cost * want.factor ^ (stand.refusals - want.after)))
         stand.full = math.max(stand.full, want.now + wait + want.tolerance - want.cost)
       end
-      keep(key, stand.full, want.tolerance, stand.refusals, milliseconds(want.now, stand.full))
     end
+    -- Of another quota: kept by the new one, or it would fill by the old one until something passes.
+    local px = milliseconds(want.now, stand.full)
+    if want.ends then px = milliseconds(time, want.ends) end
+    keep(key, stand.full, want.tolerance, stand.refusals, px)
   end
   if not passed_all then want.used = math.max(stand.full - want.now, 0) end
   told[2 * i - 1] = want.passed and 1 or 0

@@ -20,6 +20,11 @@ FEW = (
     "a provider sends all its webhooks from a few addresses, so that this limits them all together; "
     "expected `key: [route.name]`, for what the service can bear"
 )
+LONGER = (
+    "max_wait",
+    "nobody waits so long on a, since `deadline` ends the whole exchange after 10s; expected less",
+)
+SLOWER = ("max_wait", "most who come too early are refused at once, as a token takes 30s to come")
 NEVER = ("limit", "it is never reached: rate_limit/a lets at most 150 through in that time")
 
 
@@ -84,6 +89,15 @@ NEVER = ("limit", "it is never reached: rate_limit/a lets at most 150 through in
         pytest.param(
             routes(a=f"{{{SIGNED}, rate_limit: {{limit: 5/s, key: [route.name]}}}}"), [], id="as they should"
         ),
+        pytest.param(
+            routes(a="{deadline: 10s, pace: {limit: 2/s, max_wait: 30s}}"),
+            [LONGER],
+            id="too long",
+        ),
+        pytest.param(routes(a="{deadline: 10s, pace: {limit: 2/s, max_wait: 9s}}"), [], id="not too long"),
+        pytest.param(routes(a="{deadline: 10s, pace: 2/s}"), [], id="nobody said how long"),
+        pytest.param(routes(a="{pace: {limit: 2/min, max_wait: 29s}}"), [SLOWER], id="shorter than a turn"),
+        pytest.param(routes(a="{pace: {limit: 2/min, max_wait: 30s}}"), [], id="as long as a turn"),
     ],
 )
 def test_a_limit_that_is_not_what_was_meant_is_told_of(

@@ -9,7 +9,7 @@ from tests.app.trial import UPSTREAM, Files, routes
 
 BY_RATIO = "circuit_breaker: {trip: {failure_ratio: 50%, min_requests: 20, window: 10s}}"
 ONE_A_SECOND = "rate_limit: {limit: 1/s, burst: 9, key: [constant]}"
-WARNING = ("trip.min_requests", "it never opens by a ratio: rate limits let at most 19 calls through in 10s")
+WARNING = ("trip.min_requests", "it never opens by a ratio: limits let at most 19 calls through in 10s")
 NAMED = f"policies: {{circuit_breaker: {{app: {BY_RATIO.removeprefix('circuit_breaker: ')}}}}}\n"
 
 
@@ -22,6 +22,11 @@ NAMED = f"policies: {{circuit_breaker: {{app: {BY_RATIO.removeprefix('circuit_br
             routes(a=f"{{{ONE_A_SECOND.replace('9', '48, cost: 3')}, {BY_RATIO}}}"),
             [(WARNING[0], WARNING[1])],
             id="each costs three",
+        ),
+        pytest.param(
+            routes(a=f"{{pace: {{limit: 1/s, burst: 9}}, {BY_RATIO}}}"),
+            [WARNING],
+            id="they wait",
         ),
         pytest.param(routes(a=f"{{{BY_RATIO}}}"), [], id="no limit"),
         pytest.param(

@@ -49,6 +49,7 @@ def test_the_whole_order() -> None:
         "concurrency",
         "retry",
         "circuit_breaker",
+        "pace",
         "timeout",
     ] == [policy.name for policy in PIPELINE_ORDER]
 

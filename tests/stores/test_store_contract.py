@@ -110,6 +110,19 @@ class TestTake:
 
         assert passed == sum([(await store.take(changed, "k"))[0] for _ in range(20)])
 
+    @pytest.mark.parametrize("period", [pytest.param(60.0, id="slower"), pytest.param(0.1, id="faster")])
+    async def test_with_another_quota_a_bucket_fills_by_it_also_where_nothing_passes(
+        self, store: Store, clock: FakeClock, period: float
+    ) -> None:
+        changed = replace(TEN_A_SECOND, quota=Quota(10, period, 5))
+        await store.take(TEN_A_SECOND, "k", 5)
+        await store.take(changed, "k")
+        await clock.advance(period / 10 - 0.001)
+        too_early = await store.take(changed, "k")
+        await clock.advance(0.001)
+
+        assert (False, True) == (too_early[0], (await store.take(changed, "k"))[0])
+
     @pytest.mark.parametrize(
         ("before", "after"),
         [

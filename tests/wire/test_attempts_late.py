@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from proxy.clock import SystemClock
 from proxy.config.patterns import Method
 from proxy.config.units import Duration, HeaderName
-from proxy.errors import UpstreamError
+from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
 from proxy.policies.edge.deadline import Deadline, DeadlineConfig
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
@@ -125,10 +125,44 @@ def policies(shared: Shared, *, looks: bool, answers: bool) -> list[Hooks]:
     ]
 
 
-async def play(
-    script: Sequence[str], requests: Sequence[str], *, late: bool, looks: bool, answers: bool
+@dataclass
+class Waits:
+    """A policy that is asked now and then has to wait, and sometimes has an answer of its own."""
+
+    name: str
+    script: list[str]
+    told: list[Any]
+
+    def on_request(self, exchange: Exchange) -> Response | Callable[[], Awaitable[Response | None]] | None:
+        self.told.append((self.name, exchange.attempts))
+        what = self.script.pop(0) if self.script else "passes"
+        if not what.startswith("waits"):
+            return self._decide(what)
+
+        async def later() -> Response | None:
+            await asyncio.sleep(0.001)
+            self.told.append((self.name, "has waited"))
+            return self._decide(what.removeprefix("waits and "))
+
+        return later
+
+    def _decide(self, what: str) -> Response | None:
+        if what == "refuses":
+            raise Rejection(503, f"{self.name}.full", retry_after=1.0)
+        return Response(202) if what == "answers" else None
+
+
+async def play(  # each is another way to go wrong
+    script: Sequence[str],
+    requests: Sequence[str],
+    *,
+    late: bool,
+    looks: bool,
+    answers: bool,
+    waits: Sequence[Sequence[str]] = (),
 ) -> list[Any]:
-    """Everything that could be seen."""
+    """Everything that could be seen. `waits`: what policies do that are asked once for each request, in
+    front of those that own the call, and before each call, in the middle of them and behind them."""
     left, seen, told = list(script), [], Told()
 
     async def serve(peer: Peer) -> None:
@@ -148,6 +182,11 @@ async def play(
 
     hooks = policies(Shared(), looks=looks, answers=answers)
     hooks.append(Hooks(on_request=told.before_call).at_each_call())
+    for place, what in zip(
+        (0, 3, 7), waits, strict=False
+    ):  # mask_errors stands before the second, retry behind
+        asked = Hooks.of(Waits(f"waits{place}", list(what), told.told))
+        hooks.insert(place, asked if place == 0 else asked.at_each_call())
     if not late:
         hooks = [replace(each, late=None) for each in hooks]
     got = []
@@ -185,9 +224,17 @@ def tidy(answer: bytes) -> bytes:
 
 
 async def compare(
-    script: Sequence[str], requests: Sequence[str], *, looks: bool = False, answers: bool = False
+    script: Sequence[str],
+    requests: Sequence[str],
+    *,
+    looks: bool = False,
+    answers: bool = False,
+    waits: Sequence[Sequence[str]] = (),
 ) -> list[Any]:
-    ways = [await play(script, requests, late=late, looks=looks, answers=answers) for late in (True, False)]
+    ways = [
+        await play(script, requests, late=late, looks=looks, answers=answers, waits=waits)
+        for late in (True, False)
+    ]
     for one, other in zip(*ways, strict=True):
         assert one == other
     return ways[0]

@@ -68,8 +68,9 @@ from proxy.config import keys
 from proxy.config.keys import Key
 from proxy.exchange import Exchange, Response
 from proxy.policies.limit_config import LimitConfig
+from proxy.policies.limit_keys import buckets_of
 from proxy.policies.limit_terms import Rolling
-from proxy.policies.limiter import Limit, Limiter, Reasons, buckets_of
+from proxy.policies.limiter import Limit, Limiter, Reasons
 from proxy.policy import Services
 
 EXCEEDED = (429, "rate_limit.exceeded", "Too many requests. Try again later.")

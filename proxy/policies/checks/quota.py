@@ -60,8 +60,9 @@ from proxy.config.keys import Key
 from proxy.config.units import Share
 from proxy.exchange import Exchange, Response
 from proxy.policies.limit_config import LimitConfig
+from proxy.policies.limit_keys import buckets_of
 from proxy.policies.limit_terms import Calendar, Rolling
-from proxy.policies.limiter import Limit, Limiter, Reasons, buckets_of
+from proxy.policies.limiter import Limit, Limiter, Reasons
 from proxy.policy import Services
 
 EXCEEDED = (429, "quota.exceeded", "The quota is used up. Try again later.")

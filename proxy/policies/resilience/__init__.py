@@ -5,6 +5,7 @@ from __future__ import annotations
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
 from proxy.policies.resilience.concurrency import Concurrency, ConcurrencyConfig
 from proxy.policies.resilience.mask_errors import MaskErrors, MaskErrorsConfig
+from proxy.policies.resilience.pace import Pace, PaceConfig
 from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
 from proxy.policy import AnyPolicyType, PolicyType
@@ -33,6 +34,14 @@ RESILIENCE: tuple[AnyPolicyType, ...] = (
         one=("trip", "failures", "open_for", "half_open", "recovery", "health_check"),
         each_call=True,
         by_health=lambda config: config.health_check,
+    ),
+    PolicyType(
+        "pace",
+        PaceConfig,
+        Pace,
+        scalar="limit",
+        one=("limit", "burst", "key", "on_missing_key", "max_keys", "queue", "when_store_fails"),
+        each_call=True,
     ),
     PolicyType(
         "timeout",

@@ -22,3 +22,10 @@ def test_the_tests_of_a_policy_file_pass_enforced_and_in_shadow(name: str) -> No
 
     assert 0 == played.exit_code, played.output
     assert ", 0 failed" in played.output
+
+
+def test_at_which_pace_calls_are_made_enforced_and_in_shadow() -> None:
+    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("pace.yaml"))])
+
+    assert 0 == played.exit_code, played.output
+    assert ", 0 failed" in played.output
