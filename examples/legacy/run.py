@@ -51,7 +51,7 @@ Try, in another terminal (the number is the status that you will see):
 200  what was counted
      curl -i http://127.0.0.1:{status_port}/metrics
 
-Edit the policies, then have them read again; a mistake is told here, and what worked goes on:
+Edit the policies and save: that is live at once. A mistake is told here, and what worked goes on. To read them anyhow:
 
      kill -HUP {pid}
 

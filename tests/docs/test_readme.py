@@ -41,10 +41,16 @@ def test_every_command_is_told_and_every_told_command_exists() -> None:
     assert COMMANDS == told
 
 
-def test_every_policy_is_told_in_the_order_in_which_it_runs() -> None:
-    (line,) = re.findall(r"^- The policies (.*?);", README, re.MULTILINE | re.DOTALL)
+def test_every_policy_is_told_in_its_phase_and_in_the_order_in_which_it_runs() -> None:
+    (rows,) = re.findall(r"^\| phase \|.*\n\|-.*\n((?:\|.*\n)+)", README, re.MULTILINE)
+    told = [
+        (phase, name)
+        for phase, policies in re.findall(r"^\| (\w+) \|.*\| (.*) \|$", rows, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", policies)
+    ]
 
-    assert [policy.name for policy in PIPELINE_ORDER] == re.findall(r"`(\w+)`", line)
+    in_force = [(policy.config.__module__.split(".")[2], policy.name) for policy in PIPELINE_ORDER]
+    assert in_force == told
 
 
 def test_every_told_option_is_one_of_run() -> None:
