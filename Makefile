@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 ##@ The two that a newcomer needs
 
-run: $(VENV)/.runtime ## An ordinary application with Seawall in front, and what to try (PORT=8080)
-	@$(BIN)/python examples/legacy/run.py $(if $(PORT),--port $(PORT)) $(if $(APP_PORT),--app-port $(APP_PORT)) \
+run: $(VENV)/.runtime ## An ordinary application with Seawall in front, and what to try (EXAMPLE=legacy, PORT=8080)
+	@$(BIN)/python examples/run.py $(EXAMPLE) $(if $(PORT),--port $(PORT)) $(if $(APP_PORT),--app-port $(APP_PORT)) \
 	  $(if $(STATUS_PORT),--status-port $(STATUS_PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT))
 
 test: $(VENV)/.dev ## All tests (ARGS="tests/config -k units" for some)

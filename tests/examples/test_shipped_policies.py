@@ -30,7 +30,9 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=name)
 def test_a_shipped_folder_loads_without_a_problem(folder: Path) -> None:
-    configuration = load(folder, PIPELINE_ORDER, env={}, default_upstream="http://127.0.0.1:3000")
+    configuration = load(
+        folder, PIPELINE_ORDER, env={}, default_upstream="http://127.0.0.1:3000", rehearsal=True
+    )
 
     assert configuration.routes
 

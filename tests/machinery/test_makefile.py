@@ -53,7 +53,14 @@ def test_check_runs_every_tool_and_the_tests_last() -> None:
 def test_run_passes_the_ports_on() -> None:
     planned = make("--dry-run", "run", "PORT=9090", "APP_PORT=3090").stdout
 
-    assert "examples/legacy/run.py --port 9090 --app-port 3090" in " ".join(planned.split())
+    assert "examples/run.py --port 9090 --app-port 3090" in " ".join(planned.split())
+
+
+@needs_make
+def test_run_starts_the_example_that_is_asked_for() -> None:
+    planned = make("--dry-run", "run", "EXAMPLE=ingestion", "PORT=9090").stdout
+
+    assert "examples/run.py ingestion --port 9090" in " ".join(planned.split())
 
 
 @needs_make

@@ -22,7 +22,7 @@ def is_accepted(**fields: object) -> bool:
 def test_the_tests_in_the_shipped_file_pass() -> None:
     played = CliRunner().invoke(main, ["test", str(SHIPPED)])
 
-    assert (0, True) == (played.exit_code, "2 passed, 0 failed" in played.output), played.output
+    assert (0, True) == (played.exit_code, ", 0 failed" in played.output), played.output
 
 
 @pytest.mark.parametrize(

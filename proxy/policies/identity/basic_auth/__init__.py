@@ -23,6 +23,11 @@ Wrong passwords are checked each time: a flood of them takes what two processors
 keeps those out who are not remembered, but nobody else. Put `rate_limit` in front, which is asked
 before any check.
 
+**Without a secret.** A secret that is not there refuses the policy file, as everywhere. For
+developers who have none, `on_missing_secret: allow` goes on with those that are there, and without
+any, and without `htpasswd`, admits every request. It is refused at load but with `--env dev`. Each load
+warns of it, and each such request is `basic_auth.unverified` in shadow: in metrics, log and decisions.
+
 A password travels with every request, and only TLS keeps it from being read: put
 `require_https` or a listener with a certificate in front. Whoever guesses is slowed down by
 `rate_limit`, not by this. `hide_credentials` takes the password out of what the application gets.
@@ -47,7 +52,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -66,9 +71,10 @@ from proxy.policy import Services, Unsigned
 MISSING = (401, "basic_auth.missing", "This service wants a user name and a password.")
 INVALID = (401, "basic_auth.invalid", "This user name or this password is not accepted.")
 
+UNVERIFIED = (401, "basic_auth.unverified", "Nobody is asked here, since the secret is missing.")
 UNAVAILABLE = (503, "basic_auth.unavailable", "The password can't be checked now.")
 
-REASONS = (MISSING, INVALID, UNAVAILABLE)
+REASONS = (MISSING, INVALID, UNVERIFIED, UNAVAILABLE)
 
 _HEADER = "Authorization"
 _LONGEST = 4096
@@ -80,9 +86,15 @@ class BasicAuthConfig(PolicyConfig, frozen=True, kw_only=True):
     """See the module's docstring."""
 
     credentials: Annotated[
-        tuple[Secret, ...],
+        tuple[Secret, ...] | None,
         Meta(min_length=1, max_length=1000, description="Secrets of the form `user:password`."),
-    ] = ()
+    ] = None
+    on_missing_secret: Annotated[
+        Literal["reject", "allow"],
+        Meta(
+            description="Without a secret: `reject` the file, or, with `--env dev` only, `allow` everybody."
+        ),
+    ] = "reject"  # noqa: S105  # no password
     htpasswd: Annotated[
         Htpasswd | None, Meta(description="A file with users and bcrypt hashes, read while loading.")
     ] = None
@@ -100,9 +112,9 @@ class BasicAuthConfig(PolicyConfig, frozen=True, kw_only=True):
 
     def check(self) -> Iterator[tuple[str, str]]:
         """There are users, and each has a name that can be told, and a password."""
-        if not self.credentials and self.htpasswd is None:
+        if self.credentials is None and self.htpasswd is None:
             yield "", "nobody has a password; expected `credentials` or `htpasswd`"
-        for index, secret in enumerate(self.credentials):
+        for index, secret in enumerate(self.credentials or ()):
             user, colon, password = secret.reveal_text().partition(":")
             if not colon:
                 yield f"credentials[{index}]", "there is no colon in the secret; expected `user:password`"
@@ -110,6 +122,10 @@ class BasicAuthConfig(PolicyConfig, frozen=True, kw_only=True):
                 yield f"credentials[{index}]", "the user name is empty or no text; expected `user:password`"
             elif not password:
                 yield f"credentials[{index}]", "the password is empty; expected `user:password`"
+
+    def in_words(self) -> tuple[str, ...]:
+        """Where nobody is asked."""
+        return ("every request is admitted, since no secret is there",) if _is_open(self) else ()
 
 
 class _Known(NamedTuple):
@@ -121,7 +137,8 @@ class BasicAuth:
     """See the module's docstring."""
 
     def __init__(self, config: BasicAuthConfig, services: Services) -> None:
-        self._known = {known.digest: known for known in map(_known, config.credentials)}
+        self._known = {known.digest: known for known in map(_known, config.credentials or ())}
+        self._open = _is_open(config)
         self._hides = config.hide_credentials
         realm = config.realm.replace("\\", "\\\\").replace('"', '\\"')
         # RFC 7617, section 2.1: only so will a browser send what is not ASCII as UTF-8.
@@ -133,6 +150,9 @@ class BasicAuth:
 
     def on_request(self, exchange: Exchange) -> None:
         """A coroutine function where a file is asked."""
+        if self._open:
+            exchange.shadow(Rejection(*UNVERIFIED))
+            return
         settle(exchange, self.identify(exchange), MISSING, self.challenge)
 
     async def _on_request_slowly(self, exchange: Exchange) -> None:
@@ -198,9 +218,16 @@ class BasicAuth:
 
 def sign_with_password(config: BasicAuthConfig, unsigned: Unsigned, credentials: Mapping[str, str]) -> None:
     """Show the first of `credentials`, else that of a user in the file; the rehearsal's `sign`."""
+    if _is_open(config):
+        return  # nobody is asked, so that nothing need be shown
     unsigned.headers[:] = [each for each in unsigned.headers if each[0].lower() != _HEADER.lower()]
     shown = config.credentials[0].reveal() if config.credentials else _of_file(config, credentials)
     unsigned.headers.append((_HEADER, f"Basic {encode(shown, 'base64')}"))
+
+
+def _is_open(config: BasicAuthConfig) -> bool:
+    """A developer's, who has none of the secrets."""
+    return not config.credentials and config.htpasswd is None
 
 
 def rehearsed_with(config: BasicAuthConfig, credentials: Mapping[str, str]) -> BasicAuthConfig:

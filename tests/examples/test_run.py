@@ -1,4 +1,4 @@
-"""`make run`, as a newcomer meets it: every line that it prints is typed, with a real curl."""
+"""`make run`, as a newcomer meets it: every line that an example prints is typed, with a real curl."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
+OTHERS = sorted(
+    file.parent.name for file in ROOT.glob("examples/*/example.toml") if "legacy" not in str(file)
+)
 STARTER = ROOT / "policies" / "starter"
 PATIENCE = 30.0
 
@@ -81,7 +85,7 @@ def start(scratch: Path, ports: dict[str, int], *more: str) -> Iterator[Run]:
     arguments = [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, ROOT / "examples" / "legacy" / "run.py", *arguments, *more],
+            [sys.executable, ROOT / "examples" / "run.py", *arguments, *more],
             cwd=scratch,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -103,22 +107,43 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield run
 
 
-def printed() -> list[tuple[str, str]]:
-    """The lines to type, from the source: the expected status, and what is shown by it."""
-    source = (ROOT / "examples" / "legacy" / "run.py").read_text()
-    return re.findall(r"^(\d{3})  (.*)$", source, re.MULTILINE)
+def told(example: str) -> list[str]:
+    """What is shown by the lines to type."""
+    return [
+        each["what"]
+        for each in tomllib.loads((ROOT / "examples" / example / "example.toml").read_text())["try"]
+    ]
+
+
+def typed(run: Run, place: int) -> tuple[str, int, str]:
+    """The status that is promised, the exit code, and the last status that came."""
+    lines = re.findall(r"^(\d{3})  .*\n +(.*curl .*)$", run.said(), re.MULTILINE)
+    promised, line = lines[place]
+    code, answer = run.type(line)
+    statuses = re.findall(r"^HTTP/1\.1 (\d{3})", answer, re.MULTILINE)
+    return promised, code, [status for status in statuses if status != "100"][-1]
 
 
 @needs_curl
-@pytest.mark.parametrize("place", range(len(printed())), ids=[what for _, what in printed()])
+@pytest.mark.parametrize("place", range(len(told("legacy"))), ids=told("legacy"))
 def test_a_printed_line_shows_the_status_that_it_promises(running: Run, place: int) -> None:
-    lines = re.findall(r"^(\d{3})  .*\n +(.*curl .*)$", running.said(), re.MULTILINE)
-    promised, line = lines[place]
+    promised, code, status = typed(running, place)
 
-    code, answer = running.type(line)
+    assert (0, promised) == (code, status)
 
-    statuses = re.findall(r"^HTTP/1\.1 (\d{3})", answer, re.MULTILINE)
-    assert (0, promised) == (code, [status for status in statuses if status != "100"][-1])
+
+@needs_curl
+@pytest.mark.parametrize("example", OTHERS)
+def test_the_lines_of_other_examples_show_in_their_order_what_they_promise(
+    tmp_path: Path, example: str
+) -> None:
+    with start(tmp_path, free_ports(), example) as run:
+        eventually(lambda: "Ctrl-C stops both." in run.said() or run.process.poll() is not None, "the start")
+        results = {what: typed(run, place) for place, what in enumerate(told(example))}
+
+    assert {} == {
+        what: result for what, result in results.items() if (result[0], 0) != (result[2], result[1])
+    }
 
 
 @needs_curl

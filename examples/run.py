@@ -1,4 +1,7 @@
-"""Start the legacy application and Seawall in front of it, say what to try, stop both on Ctrl-C."""
+"""Start one of the applications here with Seawall in front, say what to try, stop both on Ctrl-C.
+
+python examples/run.py ingestion
+"""
 
 from __future__ import annotations
 
@@ -11,46 +14,29 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parent
+NAMES = sorted(file.parent.name for file in HERE.glob("*/example.toml"))
 PATIENCE = 5.0
 """Seconds that each gets to end by itself."""
 
 OTHER_PORTS = "PORT=8090 APP_PORT=3090 STATUS_PORT=9992 ADMIN_PORT=9991"
 
-TRY = """
+ABOUT = """
 The application, as it is:   http://127.0.0.1:{app_port}/
 Seawall in front of it:      http://127.0.0.1:{port}/
 Its policies:                {policies}
+Seawall's own arguments:     {arguments}
 
-Try, in another terminal (the number is the status that you will see):
+Try, in another terminal (the number is the status that you will see, in this order):
+"""
 
-200  an ordinary request; security headers have come, Server and X-Powered-By have gone
-     curl -i http://127.0.0.1:{port}/
-201  the API adds a ticket
-     curl -i -H 'Content-Type: application/json' -d '{{"title": "No coffee"}}' http://127.0.0.1:{port}/api/tickets
-200  an upload within its limit of 1 MiB
-     head -c 1000000 /dev/zero | curl -i --data-binary @- http://127.0.0.1:{port}/upload
-413  an upload beyond it, which the application never sees
-     head -c 2000000 /dev/zero | curl -i --data-binary @- http://127.0.0.1:{port}/upload
-404  a path that no route has
-     curl -i http://127.0.0.1:{port}/wp-admin.php
-405  a method that this path does not take; see Allow
-     curl -i -X DELETE http://127.0.0.1:{port}/
-204  a browser asks whether https://app.example may call the API, and it may
-     curl -i -X OPTIONS -H 'Origin: https://app.example' -H 'Access-Control-Request-Method: POST' http://127.0.0.1:{port}/api/tickets
-403  the same for another site, which may not
-     curl -i -X OPTIONS -H 'Origin: https://evil.example' -H 'Access-Control-Request-Method: POST' http://127.0.0.1:{port}/api/tickets
-504  a report that takes five seconds, on a route whose deadline is 500ms
-     curl -i http://127.0.0.1:{port}/report
-403  a page for the office network only, whatever address the client claims to have
-     curl -i -H 'X-Forwarded-For: 10.20.0.1' http://127.0.0.1:{port}/admin
-200  what was counted
-     curl -i http://127.0.0.1:{status_port}/metrics
-
+END = """
 Edit the policies and save: that is live at once. A mistake is told here, and what worked goes on. To read them anyhow:
 
      kill -HUP {pid}
@@ -59,9 +45,37 @@ Ctrl-C stops both.
 """
 
 
+@dataclass(frozen=True)
+class Example:
+    """What stands in the example.toml of one application."""
+
+    name: str
+    policies: Path
+    arguments: tuple[str, ...]
+    """Of `seawall run`, beside the ports and the policies."""
+    environment: dict[str, str]
+    """What is not set already."""
+    tries: tuple[tuple[int, str, str], ...]
+    """Status, what is shown by it, and the line to type."""
+
+    @classmethod
+    def read(cls, name: str) -> Example:
+        """Of the folder `name`."""
+        told = tomllib.loads((HERE / name / "example.toml").read_text(encoding="utf-8"))
+        return cls(
+            name,
+            ROOT / "policies" / told["policies"],
+            tuple(told.get("arguments", ())),
+            told.get("environment", {}),
+            tuple((each["status"], each["what"], each["line"]) for each in told["try"]),
+        )
+
+
 def main() -> int:
     """Run until told to stop. Exit code: 0 stopped, 1 one of the two ended by itself, 2 a port is taken."""
     options = arguments()
+    example = Example.read(options.example)
+    options.policies = (options.policies or example.policies).resolve()
     for port in (options.port, options.app_port, options.status_port, options.admin_port):
         if taken(port):
             say(f"Port {port} is taken. Name others: make run {OTHER_PORTS}")
@@ -70,12 +84,13 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: asked_to_stop.append(number))
     with contextlib.ExitStack() as stack:
-        app = stack.enter_context(child(options, str(HERE / "app.py"), "--port", str(options.app_port)))
-        seawall = stack.enter_context(child(options, *seawall_command(options)))
+        app_command = ("-m", f"examples.{example.name}.app", "--port", str(options.app_port))
+        app = stack.enter_context(child(options, example, *app_command))
+        seawall = stack.enter_context(child(options, example, *seawall_command(options), *example.arguments))
         while not asked_to_stop and running(app, seawall) and not ready(options):
             time.sleep(0.05)
         if not asked_to_stop and running(app, seawall):
-            say(TRY.format(**vars(options), pid=seawall.pid))
+            say(told(example, options, seawall.pid))
         while not asked_to_stop and running(app, seawall):
             time.sleep(0.2)
     if not asked_to_stop:
@@ -85,15 +100,30 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("example", nargs="?", default="legacy", choices=NAMES, help="default legacy")
     parser.add_argument("--port", type=int, default=8080, help="Seawall's (default 8080)")
     parser.add_argument("--app-port", type=int, default=3000, help="the application's (default 3000)")
     parser.add_argument("--status-port", type=int, default=9902, help="health and metrics (default 9902)")
     parser.add_argument("--admin-port", type=int, default=9901, help="administration (default 9901)")
-    parser.add_argument("--policies", type=Path, default=ROOT / "policies" / "starter")
-    options = parser.parse_args()
-    options.policies = options.policies.resolve()
-    return options
+    parser.add_argument("--policies", type=Path, help="default: the example's own")
+    return parser.parse_args()
+
+
+def told(example: Example, options: argparse.Namespace, pid: int) -> str:
+    """Where everything is, and what to type."""
+    facts = {**vars(options), "arguments": " ".join(example.arguments) or "none"}
+    lines = [f"{status}  {what}\n     {typed(line, options)}" for status, what, line in example.tries]
+    return "\n".join([ABOUT.format(**facts), *lines, END.format(pid=pid)])
+
+
+def typed(line: str, options: argparse.Namespace) -> str:
+    """`line` with the ports in it."""
+    for name in ("port", "app_port", "status_port", "admin_port"):
+        line = line.replace(f"{{{name}}}", str(getattr(options, name)))
+    return line
 
 
 def taken(port: int) -> bool:
@@ -118,9 +148,13 @@ def seawall_command(options: argparse.Namespace) -> list[str]:
 
 
 @contextlib.contextmanager
-def child(options: argparse.Namespace, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+def child(options: argparse.Namespace, example: Example, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run Python with `command`, in a session of its own: a Ctrl-C is ours to pass on, in our order."""
-    environment = {**os.environ, "UPSTREAM_URL": f"http://127.0.0.1:{options.app_port}"}
+    environment = {
+        **example.environment,
+        **os.environ,
+        "UPSTREAM_URL": f"http://127.0.0.1:{options.app_port}",
+    }
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, start_new_session=True)
     try:
         yield process
@@ -135,7 +169,7 @@ def child(options: argparse.Namespace, *command: str) -> Iterator[subprocess.Pop
 
 def ready(options: argparse.Namespace) -> bool:
     """Whether both answer."""
-    return answers(options.app_port, "/") and answers(options.status_port, "/readyz")
+    return taken(options.app_port) and answers(options.status_port, "/readyz")
 
 
 def answers(port: int, path: str) -> bool:

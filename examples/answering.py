@@ -1,0 +1,60 @@
+"""What the applications here have in common: the standard library's HTTP server, and no hardening at all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+Answer = tuple[int, object]
+"""Status, and what is sent as JSON; a text as it is."""
+
+
+class Application(BaseHTTPRequestHandler):
+    """Answers by `answer`; whatever that raises, its traceback is the answer."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    more_headers: ClassVar[dict[str, str]] = {}
+
+    def answer(self, path: str, body: bytes) -> Answer:
+        """What to say to `self.command` of `path`."""
+        raise NotImplementedError
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            status, said = self.answer(self.path.partition("?")[0], body)
+        except Exception:  # noqa: BLE001 - what the application's author did
+            status, said = 500, traceback.format_exc()
+        plain = isinstance(said, str)
+        content = str(said).encode() if plain else json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain" if plain else "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in self.more_headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: Any) -> None:
+        """Leave the terminal to the proxy in front."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def serve(application: type[Application], about: str | None) -> None:
+    """Serve until stopped, on the port that the command line names."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3000)
+    options = parser.parse_args()
+    with _Server((options.host, options.port), application) as server:
+        server.serve_forever()

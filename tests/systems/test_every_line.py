@@ -1,0 +1,77 @@
+"""Each line of a system's policies is there for something: without it the test that the page names fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.systems.cutting import Step, document, failures, place, places, without, write
+from tests.systems.pages import ROOT, SYSTEMS, Row, rows
+from tests.systems.running import INSTEAD
+
+KEPT = [(system, row) for system in SYSTEMS for row in rows(system) if row.paths]
+
+
+@pytest.mark.parametrize(
+    ("system", "row"), [pytest.param(system, row, id=f"{system}-{row.item}") for system, row in KEPT]
+)
+def test_the_test_that_shows_an_item_fails_without_its_line(tmp_path: Path, system: str, row: Row) -> None:
+    stated = document(system)
+    failed: dict[str, set[str]] = {}
+    for number, path in enumerate(row.paths):
+        cut = write(system, without(stated, place(stated, path)), tmp_path / str(number))
+        found = failures(cut)
+        assert found is not None, f"nothing loads without {path}, so that this shows nothing"
+        failed[path] = {name for name in row.rehearsed if found[name]}
+        failed[path] |= {name for name in row.on_the_wire if fails(system, name, cut)}
+
+    assert {} == {path: "no test fails without it" for path, names in failed.items() if not names}
+    assert {*row.rehearsed, *row.on_the_wire} == set().union(*failed.values())
+
+
+def fails(system: str, name: str, policies: Path) -> bool:
+    """Whether that test over real sockets does, with other policies."""
+    file = ROOT / "tests" / "systems" / f"test_{system.replace('-', '_')}.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{file}::{name}"],
+        cwd=ROOT,
+        env={**os.environ, INSTEAD: str(policies)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stdout.decode()
+    return done.returncode == 1
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_line_can_be_deleted_unnoticed(tmp_path: Path, system: str) -> None:
+    stated = document(system)
+    over_sockets = {
+        steps[:length]
+        for each, row in KEPT
+        if each == system and row.on_the_wire
+        for steps in (place(stated, path) for path in row.paths)
+        for length in range(1, len(steps) + 1)
+    }
+    unnoticed = [
+        steps
+        for number, steps in enumerate(places(stated))
+        if steps not in over_sockets
+        and not noticed(write(system, without(stated, steps), tmp_path / str(number)))
+    ]
+
+    assert [] == [spelled(steps) for steps in unnoticed]
+
+
+def noticed(folder: Path) -> bool:
+    """A test fails, or the file is refused."""
+    found = failures(folder, first=True)
+    return found is None or any(found.values())
+
+
+def spelled(steps: tuple[Step, ...]) -> str:
+    return ".".join(map(str, steps))

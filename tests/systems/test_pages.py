@@ -1,0 +1,110 @@
+"""What the pages of docs/systems say of each item is so: the line is there, and so is the test."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from proxy.cli import main
+from proxy.cli.run import run
+from tests.systems.cutting import document, place
+from tests.systems.pages import PAGES, ROOT, SYSTEMS, UNKEPT, Row, page_of, rows
+
+each_system = pytest.mark.parametrize("system", SYSTEMS)
+each_row = pytest.mark.parametrize(
+    ("system", "row"),
+    [pytest.param(system, row, id=f"{system}-{row.item}") for system in SYSTEMS for row in rows(system)],
+)
+
+
+def test_every_system_has_policies_an_application_and_a_line_in_the_list() -> None:
+    listed = re.findall(
+        r"^- .*\(([a-z-]+)\.md\)", (ROOT / "docs" / "systems" / "README.md").read_text(), re.MULTILINE
+    )
+
+    assert SYSTEMS == sorted(listed)
+    assert [] == [
+        path
+        for system in SYSTEMS
+        for path in (
+            *(ROOT / "examples" / system / name for name in ("app.py", "example.toml")),
+            ROOT / "policies" / system / f"{system}.yaml",
+        )
+        if not path.is_file()
+    ]
+
+
+@each_system
+def test_a_page_has_items(system: str) -> None:
+    assert len(rows(system)) > 10
+
+
+@each_row
+def test_an_item_is_kept_by_a_line_and_shown_by_a_test_or_the_page_says_why_not(
+    system: str, row: Row
+) -> None:
+    shown = bool(row.rehearsed or row.on_the_wire)
+
+    if row.paths:
+        assert shown
+    else:
+        assert row.reason
+        assert not (shown and row.reason.startswith(UNKEPT))
+        assert shown or row.reason.startswith((*UNKEPT, "built in: "))
+
+
+@each_row
+def test_the_line_is_in_the_policy_file(system: str, row: Row) -> None:
+    stated = document(system)
+
+    assert all(place(stated, path) for path in row.paths)
+
+
+@each_row
+def test_the_test_is_there(system: str, row: Row) -> None:
+    rehearsed = {test["name"] for test in document(system)["tests"]}
+    module = importlib.import_module(f"tests.systems.test_{system.replace('-', '_')}")
+
+    assert set() == set(row.rehearsed) - rehearsed
+    assert [] == [name for name in row.on_the_wire if not hasattr(module, name)]
+
+
+@each_system
+def test_no_rehearsed_test_is_left_out(system: str) -> None:
+    told = {name for row in rows(system) for name in row.rehearsed}
+
+    assert {test["name"] for test in document(system)["tests"]} == told
+
+
+@each_system
+def test_a_variable_of_the_policies_is_on_the_page_and_the_other_way_round(system: str) -> None:
+    text = str({key: value for key, value in document(system).items() if not key.startswith("test")})
+    used = set(re.findall(r"\$\{(\w+)", text)) | set(re.findall(r"\{'env': '(\w+)'\}", text))
+
+    assert used == set(re.findall(r"^\| `([A-Z_]+)` \|", page_of(system), re.MULTILINE))
+
+
+@each_system
+def test_a_start_line_has_options_that_there_are(system: str) -> None:
+    options = {name for option in run.params if isinstance(option, click.Option) for name in option.opts}
+    lines = re.findall(r"^(?:[A-Z_]+=\S+ )*seawall run (.*(?:\\\n.*)*)", page_of(system), re.MULTILINE)
+
+    assert lines
+    assert set() == {name for line in lines for name in re.findall(r"--[a-z-]+", line)} - options
+
+
+@each_system
+def test_check_has_no_warning_and_every_test_passes(system: str) -> None:
+    folder = str(ROOT / "policies" / system)
+    checked = CliRunner().invoke(main, ["check", "--strict", "--test-secrets", folder])
+    played = CliRunner().invoke(main, ["test", folder])
+
+    assert (0, 0) == (checked.exit_code, played.exit_code), checked.output + played.output
+
+
+def test_the_list_of_pages_is_not_empty() -> None:
+    assert PAGES
