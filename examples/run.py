@@ -37,7 +37,8 @@ Try, in another terminal (the number is the status that you will see, in this or
 """
 
 END = """
-Edit the policies and save: that is live at once. A mistake is told here, and what worked goes on. To read them anyhow:
+Edit the policies and save: that is live at once. A mistake is told here, and what worked goes on.
+To have them read anyhow:
 
      kill -HUP {pid}
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from proxy import __version__
 from proxy.cli import main
 from proxy.cli.run import run
 from tests.machinery.charts import (
@@ -321,4 +322,5 @@ def test_the_two_charts_and_the_package_have_one_version() -> None:
     (dependency,) = app["dependencies"]
 
     assert (sidecar["name"], sidecar["version"]) == (dependency["name"], dependency["version"])
-    assert {app["appVersion"], sidecar["appVersion"]} == {"0.1.0"}
+    image = yaml.safe_load((SIDECAR / "values.yaml").read_text())["image"]["tag"]
+    assert {__version__} == {app["appVersion"], sidecar["appVersion"], image}

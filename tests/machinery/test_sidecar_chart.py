@@ -334,6 +334,7 @@ def test_switched_off_the_pod_is_as_it_was_written(shop: Path) -> None:
         pytest.param({"app__container": "shpo"}, "no container of that name", id="a container that is none"),
         pytest.param({"app__container": "clock"}, "declares no port", id="a container without a port"),
         pytest.param({"stopHook": "sleep", "kubeVersion": "1.29"}, "cannot sleep", id="a kubelet's sleep"),
+        pytest.param({"image__tag": ""}, "which version of Seawall", id="an image of any version"),
         pytest.param({"args": ["run"]}, "does not match pattern", id="an argument that is no option"),
         pytest.param(
             {"volumeMounts": [{"name": "a", "mountPath": "/etc/seawall/policies/a.yaml", "subPath": "a"}]},

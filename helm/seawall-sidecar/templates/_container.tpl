@@ -5,7 +5,7 @@ where the policies name the upstreams.
 {{- define "seawall.container" -}}
 {{- $values := .values -}}
 name: seawall
-image: {{ printf "%s:%s" $values.image.repository ($values.image.tag | default .root.Chart.AppVersion) | quote }}
+image: {{ printf "%s:%s" $values.image.repository (required "seawall.image.tag: say which version of Seawall" $values.image.tag) | quote }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 {{- if .native }}
 restartPolicy: Always

@@ -1,0 +1,116 @@
+"""The dashboard, and that whatever it and the alerts name is told by a running process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.app.seawall import seawall
+from tests.machinery.charts import APP, changed, rendered
+from tests.machinery.test_alerts import EXAMPLE, RULES, needs_promtool, promtool
+
+DASHBOARD = APP / "dashboards" / "seawall.json"
+
+
+def dashboard() -> dict[str, Any]:
+    loaded = json.loads(DASHBOARD.read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def expressions() -> list[str]:
+    panels = [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", ())]
+    return panels + [each["expr"] for each in dashboard()["annotations"]["list"]]
+
+
+@needs_promtool
+def test_every_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
+    values = {"$__rate_interval": "5m", "$__interval": "1m", "$namespace": ".*", "$job": ".*"}
+    rules = []
+    for number, expression in enumerate(expressions()):
+        asked = expression
+        for variable, value in values.items():
+            asked = asked.replace(variable, value)
+        rules.append({"record": f"panel:{number}", "expr": asked})
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+
+    assert f"{len(expressions())} rules found" in promtool("check", "rules", str(file))
+
+
+def test_every_panel_looks_at_what_was_chosen_above() -> None:
+    selectors = [
+        selector
+        for expression in expressions()
+        for selector in re.findall(r"(?:seawall|process)_\w+(\{[^}]*\})?", expression)
+    ]
+
+    assert len(selectors) >= len(expressions())
+    assert [] == [each for each in selectors if 'namespace=~"$namespace",job=~"$job"' not in each]
+
+
+def test_panels_have_a_place_of_their_own() -> None:
+    panels = dashboard()["panels"]
+    taken = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len(panels) == len({panel["id"] for panel in panels})
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+
+
+def test_the_chart_brings_the_dashboard_in_the_words_of_its_metrics() -> None:
+    manifests, _ = rendered(APP, changed(EXAMPLE, dashboard__enabled=True, metricsNamespace="ingestion"))
+    (brought,) = [
+        each["data"] for each in manifests if each["metadata"]["name"] == "demo-seawall-app-dashboard"
+    ]
+
+    assert dashboard() == json.loads(brought["seawall.json"].replace("ingestion_", "seawall_"))
+    assert "seawall_" not in brought["seawall.json"]
+
+
+POLICIES = """\
+version: 1
+upstreams: {{app: {{url: "http://127.0.0.1:{port}"}}}}
+policies:
+  circuit_breaker: {{app: {{trip: {{consecutive_failures: 50}}, open_for: 30s, half_open: {{probes: 1}}}}}}
+routes:
+  - name: all
+    match: {{path: "/**"}}
+    policies:
+      rate_limit: {{limit: 1/day, burst: 1}}
+      concurrency: {{max: 10}}
+      circuit_breaker: app
+"""
+
+
+async def get(port: int, path: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    answer = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_whatever_rules_and_dashboard_name_is_told_by_a_running_process(tmp_path: Path) -> None:
+    named = set(re.findall(r"\b(?:seawall|process)_\w+", RULES.read_text() + "".join(expressions())))
+    policies = tmp_path / "policies.yaml"
+    policies.write_text(POLICIES.format(port=9))  # nobody listens there
+
+    async with seawall(policies, "--audit-log", str(tmp_path / "audit.log")) as running:
+        statuses = [(await get(running.data, "/")).split()[1] for _ in range(2)]
+        metrics = await get(running.status, "/metrics")
+
+    told = set(re.findall(r"^(\w+)[ {]", metrics, re.MULTILINE))
+    assert ["502", "429"] == statuses
+    assert set() == named - {"seawall_"} - told
