@@ -93,7 +93,8 @@ def bins(run: Run) -> list[Counter[str]]:
     """How many had which outcome, by the second of the full scale in which they were due."""
     found = [Counter[str]() for _ in range(max(1, round(run.seconds / run.second)))]
     for one in run.asked:
-        found[min(int(one.due / run.second), len(found) - 1)][outcome(one)] += 1
+        second = int(one.due / run.second + 1e-6)  # what is due at 0.3 belongs to the fourth tenth
+        found[min(second, len(found) - 1)][outcome(one)] += 1
     return found
 
 

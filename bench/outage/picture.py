@@ -9,7 +9,9 @@ from bench.outage.figures import GOOD, NONE, OUTCOMES, QUICK, SLOW, Run, bins, m
 
 WIDTH = 860
 _LEFT, _RIGHT, _TOP = 44, 24, 112
-_PANEL, _TITLE, _GAP = 84, 24, 20
+_PANEL, _TITLE, _GAP = 84, 28, 20
+_STRIP = 7
+"""How far the hang shows above full columns."""
 _COLOURS = {GOOD: "#1284b8", QUICK: "#b8c4ce", SLOW: "#e8993a", NONE: "#c0392b"}
 _STYLE = (
     "text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-size:13px}"
@@ -48,7 +50,7 @@ def _legend() -> Iterator[str]:
         yield f'<rect x="{left}" y="70" width="12" height="12" fill="{_COLOURS[name]}"/>'
         yield _text(left + 18, 81, name)
         left += 150
-    yield f'<rect x="{left}" y="70" width="12" height="12" fill="#f3dede"/>'
+    yield f'<rect x="{left}" y="70" width="12" height="12" fill="#f4b6b0"/>'
     yield _text(left + 18, 81, "the upstream hangs")
 
 
@@ -65,8 +67,8 @@ def _panel(run: Run, rate: float, top: int) -> Iterator[str]:
     for begin, end in run.hangs:
         left, right = (_LEFT + when / run.second * width for when in (begin, end))
         yield (
-            f'<rect x="{left:.1f}" y="{top + _TITLE}" width="{right - left:.1f}" height="{_PANEL}" '
-            f'fill="#f3dede"/>'
+            f'<rect x="{left:.1f}" y="{top + _TITLE - _STRIP}" width="{right - left:.1f}" '
+            f'height="{_PANEL + _STRIP}" fill="#f4b6b0"/>'
         )
     for number, counts in enumerate(columns):
         level = float(bottom)

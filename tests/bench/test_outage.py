@@ -107,7 +107,7 @@ def test_the_picture_has_a_panel_for_each_with_the_hang_behind_its_columns() -> 
     root = ET.fromstring(draw([run(asked), run([])], 1.0, "Measured & drawn."))
 
     panels = [text.text for text in root.iter(f"{NAMESPACE}text") if text.get("class") == "panel"]
-    shades = [each for each in root.iter(f"{NAMESPACE}rect") if each.get("fill") == "#f3dede"]
+    shades = [each for each in root.iter(f"{NAMESPACE}rect") if each.get("fill") == "#f4b6b0"]
     assert (["seawall"] * 2, 3) == (panels, len(shades))
     assert all(
         0 <= float(each.attrib["y"]) < float(root.attrib["height"]) for each in root.iter(f"{NAMESPACE}text")
