@@ -138,10 +138,12 @@ def proxy(
     upstream_port: int,
     routes: int = 1,
     limit: int = UNREACHED,
+    more: Mapping[str, object] | None = None,
 ) -> Server:
     """A proxy that has not been started yet; with `routes`, its name says how many. Raises Missing.
 
-    `limit` is that of each client where the variant has one, in requests a second.
+    `limit` is that of each client where the variant has one, in requests a second; `more` is what else
+    the variant's templates have names for.
     """
     program = PROXIES[name]
     label = f"{name}-{routes}" if routes > 1 else name
@@ -149,7 +151,7 @@ def proxy(
     port, status = free_port(), free_port()
     values: dict[str, object] = {"PORT": port, "STATUS": status, "ADMIN": free_port()}
     values |= {"UPSTREAM": upstream_port, "ROUTES": routes_yaml(routes), "LIMIT": limit}
-    values |= {"KEY": KEY, "DIGEST": sha256(KEY.encode()).hexdigest()}
+    values |= {"KEY": KEY, **(more or {}), "DIGEST": sha256(KEY.encode()).hexdigest()}
     values |= {"PROGRAM": find(name), "ROOT": HERE.parent.resolve(), "FOLDER": place}
     place.mkdir(parents=True, exist_ok=True)
     if templates_of(name, variant):

@@ -28,7 +28,6 @@ from bench.soak.running import Found, Soak
 def report(found: Found) -> str:
     """In lines."""
     tally, metrics = found.tally, found.metrics
-    warm, end = verdict.fifths(found.mib)
     broken, attempts = sum(tally.broken.values()), verdict.total(metrics, "seawall_upstream_attempts_total")
     recovered = verdict.total(metrics, "seawall_retries_total", 'outcome="recovered"')
     lines = [
@@ -37,7 +36,7 @@ def report(found: Found) -> str:
         "by status: " + ", ".join(f"{status} {count}" for status, count in sorted(tally.statuses.items())),
         f"calls of upstreams: {attempts:g}; repetitions that helped: {recovered:g}",
         "meanwhile: " + ", ".join(f"{name} {count}" for name, count in found.events.items()),
-        f"resident: {warm:.1f} MiB in the second fifth, {end:.1f} MiB in the last",
+        "resident MiB, by fifths: " + ", ".join(f"{mib:.1f}" for mib in verdict.fifths(found.mib)),
     ]
     lines += [
         f"{name}: {found.start[name]:g} at the start, {metrics[name]:g} at the end"

@@ -135,15 +135,15 @@ def unexpected(lines: Lines) -> Iterator[str]:
 
 def grown(mib: Sequence[float], seconds: float) -> Iterator[str]:
     """Resident memory by time: is it flat once everything has been seen?"""
-    warm, end = fifths(mib)
+    _, warm, *_, end = fifths(mib)
     if seconds >= SHORTEST and end > warm * (1 + SHARE) + SLACK:
         yield f"resident memory grew from {warm:.1f} to {end:.1f} MiB"
 
 
-def fifths(mib: Sequence[float]) -> tuple[float, float]:
-    """The median of the second fifth, and of the last."""
+def fifths(mib: Sequence[float]) -> list[float]:
+    """The median of each fifth of the time."""
     fifth = max(1, len(mib) // 5)
-    return median(mib[fifth : 2 * fifth] or mib), median(mib[-fifth:])
+    return [median(mib[part * fifth : (part + 1) * fifth] or mib) for part in range(5)]
 
 
 def missed(tally: Tally, metrics: Series) -> Iterator[str]:

@@ -11,12 +11,13 @@ from click.testing import CliRunner
 
 from bench import servers, templates
 from bench.checks import DENIED_ADDRESS, ORIGIN, RESPONSE_HEADERS, WITHOUT
+from bench.outage.__main__ import scaled
 from bench.scenarios import KEY, KEY_HEADER, routes_yaml
 from proxy.cli import main
 
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 VALUES = {"PORT": 8080, "UPSTREAM": 3000, "ROUTES": routes_yaml(10), "JSON": "{}"}
-VALUES |= {"KEY": KEY, "DIGEST": DIGEST, "LIMIT": 4711}
+VALUES |= {"KEY": KEY, **scaled(10), "DIGEST": DIGEST, "LIMIT": 4711}
 CONFIGURED = [name for name in servers.PROXIES if name != "naive"]
 FILES = sorted(path for path in templates.PEERS.rglob("*") if path.is_file())
 
@@ -94,7 +95,7 @@ def test_a_name_that_begins_as_anothers_is_not_confused() -> None:
     assert [] == templates.templates_of("trae", "plain")
 
 
-@pytest.mark.parametrize("variant", ["plain", "policies", "routes"])
+@pytest.mark.parametrize("variant", ["plain", "policies", "routes", "outage"])
 def test_seawall_accepts_its_own(variant: str, tmp_path: Path) -> None:
     templates.render("seawall", variant, VALUES, tmp_path)
 
