@@ -51,6 +51,9 @@ docs: $(VENV)/.runtime ## Write docs/policies/*.md, docs/openapi.json and the JS
 	$(BIN)/python -c 'from proxy.admin.openapi import text; print(text(), end="")' > docs/openapi.json.new
 	mv docs/openapi.json.new docs/openapi.json
 
+node: ## Packages of senders that exist for Node alone, for tests that are skipped without them
+	cd tests/node && npm ci --no-audit --no-fund --ignore-scripts
+
 bench: $(VENV)/.runtime ## CPU of each request, beside other proxies (ARGS=--quick, ARGS=--help)
 	$(BIN)/python -m bench $(ARGS)
 
@@ -91,4 +94,4 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: run test check fmt format-check lint types contracts coverage docs bench lock clean help
+.PHONY: run test check fmt format-check lint types contracts coverage docs node bench lock clean help

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hmac
+import itertools
 import json
 import tempfile
 import time
@@ -20,18 +21,27 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
+import jwt
+
 from proxy.app.compile import Parts, compile_plan
 from proxy.clock import SystemClock
 from proxy.config.loader import load
+from proxy.config.secrets import Secret
 from proxy.exchange import Exchange, Outcome, Response
+from proxy.headers import Known, arrived
 from proxy.pipeline import Pipeline
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Shared
+from proxy.policies.identity.message_signature import MessageSignatureConfig
+from proxy.policies.identity.message_signature.keys import KeyConfig
+from proxy.policies.identity.message_signature.names import KeyId
+from proxy.policies.identity.message_signature.signing import sign_message
+from proxy.policy import Shared, Unsigned
 from proxy.stores.memory import MemoryStore
 from proxy.testing import exchange
 
 KEY = "0123456789abcdef" * 4
 SECRET = "It's a Secret to Everybody"
+LONG_SECRET = "correct-horse-battery-staple-is-long-enough"
 BODY = b'{"action": "opened"}' + b" " * 2028
 MiB = 2**20
 BATCH = 2_000
@@ -50,6 +60,8 @@ class Case(NamedTuple):
     name: str
     policies: dict[str, object]
     request: Callable[[], Exchange]
+    again: bool = False
+    """The same fields have come on this connection before."""
 
 
 def plain() -> Exchange:
@@ -68,6 +80,23 @@ def signed(body: bytes = BODY) -> Exchange:
     return exchange("POST", headers={**BROWSER, "X-Hub-Signature-256": f"sha256={signature}"}, body=body)
 
 
+def with_a_token() -> Exchange:
+    """And with a token; the same each time, so that its signature is remembered."""
+    return exchange(headers={**BROWSER, "Authorization": f"Bearer {TOKEN}"})
+
+
+def with_a_new_token() -> Exchange:
+    """With one that nobody has seen."""
+    return exchange(headers={**BROWSER, "Authorization": f"Bearer {_token()}"})
+
+
+def signed_by_rfc_9421() -> Exchange:
+    """With an HTTP message signature that covers a body of 2 KiB by its digest."""
+    unsigned = Unsigned("POST", "/", [("Host", "app.example")], BODY, time.time())
+    sign_message(_SIGNING, unsigned, {})
+    return exchange("POST", headers={**BROWSER, **dict(unsigned.headers)}, body=BODY)
+
+
 def with_an_idempotency_key() -> Exchange:
     """The same key each time, so that it is answered from memory."""
     return exchange("POST", headers={**BROWSER, "Idempotency-Key": "k"}, body=b"{}")
@@ -78,6 +107,24 @@ def _keys(count: int) -> list[dict[str, str]]:
     return [*made, {"id": "me", "sha256": sha256(KEY.encode()).hexdigest()}]
 
 
+def _token() -> str:
+    return jwt.encode(
+        {"sub": "me", "exp": time.time() + 3600, "jti": next(_numbers)}, LONG_SECRET, algorithm="HS256"
+    )
+
+
+_numbers = itertools.count()
+TOKEN = _token()
+_SIGNING = MessageSignatureConfig(
+    keys={KeyId("me"): KeyConfig(algorithm="hmac-sha256", secret=Secret(LONG_SECRET))}
+)
+_JWT = {"algorithms": ["HS256"], "secrets": [{"env": "LONG_SECRET"}]}
+_MESSAGE = {"keys": {"me": {"algorithm": "hmac-sha256", "secret": {"env": "LONG_SECRET"}}}}
+_ONE_OF_THREE = [
+    {"basic_auth": {"credentials": [{"env": "USER"}]}},
+    {"jwt": _JWT},
+    {"api_key": {"keys": _keys(1)}},
+]
 _GITHUB = {"scheme": "github", "secrets": [{"env": "SECRET"}]}
 
 CASES = (
@@ -89,13 +136,27 @@ CASES = (
     Case("size_limit", {"size_limit": {"body": "1MiB", "headers": "32KiB", "header_count": 100}}, plain),
     Case("rate_limit", {"rate_limit": {"limit": "1000000/s"}}, plain),
     Case("api_key, one key", {"api_key": {"keys": _keys(1)}}, with_a_key),
+    Case(
+        "api_key, on a connection that has shown it", {"api_key": {"keys": _keys(1)}}, with_a_key, again=True
+    ),
     Case("api_key, 10,000 keys", {"api_key": {"keys": _keys(10_000)}}, with_a_key),
     Case("webhook_signature, github, 2 KiB", {"webhook_signature": _GITHUB}, signed),
+    Case("jwt, a token that was seen before", {"jwt": _JWT}, with_a_token),
+    Case("jwt, a new token (HS256)", {"jwt": _JWT}, with_a_new_token),
+    Case("message_signature, hmac, 2 KiB", {"message_signature": _MESSAGE}, signed_by_rfc_9421),
+    Case(
+        "authenticate, the last of three ways",
+        {"authenticate": {"any_of": _ONE_OF_THREE, "forward": {"X-Auth-Id": "auth.id"}}},
+        with_a_key,
+    ),
+    Case("quota", {"quota": {"limit": "1000000/day", "key": ["client.ip"]}}, plain),
     Case(
         "idempotency, a replay", {"idempotency": {"key": ["header:Idempotency-Key"]}}, with_an_idempotency_key
     ),
     Case("concurrency", {"concurrency": {"max": 100, "queue": {"size": 100}}}, plain),
     Case("circuit_breaker", {"circuit_breaker": {}}, plain),
+    Case("retry, nothing fails", {"retry": {"max_retries": 2}}, plain),
+    Case("mask_errors, nothing fails", {"mask_errors": {}}, plain),
     Case("timeout", {"timeout": {"response": "10s"}}, plain),
 )
 
@@ -124,19 +185,27 @@ async def _measured(cases: Sequence[Case], rounds: int) -> dict[str, float]:
     found: dict[str, list[float]] = {case.name: [] for case in cases}
     for _ in range(rounds):
         for case, route, bare in routes:
-            with_policies = await _round(route, case.request)
-            found[case.name].append(with_policies - await _round(bare, case.request))
+            with_policies = await _round(route, case)
+            found[case.name].append(with_policies - await _round(bare, case))
     return {name: median(times) for name, times in found.items()}
 
 
-async def _round(route: Pipeline, request: Callable[[], Exchange]) -> float:
+async def _round(route: Pipeline, case: Case) -> float:
     """µs of one request."""
-    asked = [request() for _ in range(BATCH)]
+    shown: Known = {}
+    asked = [_as_on_the_wire(case.request(), shown if case.again else {}) for _ in range(BATCH)]
     outcome = Outcome(200, 0.0)
     run = _plainly if route.plain else _waiting
     start = time.process_time()
     await run(route, asked, outcome)
     return (time.process_time() - start) / BATCH * 1e6
+
+
+def _as_on_the_wire(asked: Exchange, known: Known) -> Exchange:
+    """Its fields as the parser leaves them: in one piece, and in lower case too; `known` is of them."""
+    lines = asked.request.headers.serialize()
+    asked.request.headers = arrived(lines, lines, lines.lower(), known)
+    return asked
 
 
 async def _plainly(route: Pipeline, asked: Sequence[Exchange], outcome: Outcome) -> None:
@@ -183,7 +252,11 @@ def _route(policies: dict[str, object]) -> Pipeline:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "policies.yaml"
         file.write_text(json.dumps(document))  # which is YAML too
-        configuration = load(file, PIPELINE_ORDER, env={"SECRET": SECRET})
+        configuration = load(
+            file,
+            PIPELINE_ORDER,
+            env={"SECRET": SECRET, "LONG_SECRET": LONG_SECRET, "USER": "me:hunter2"},
+        )
     clock = SystemClock()
     parts = Parts(clock, Random(), MemoryStore(clock), Shared())
     return compile_plan(configuration, parts, _upstream).routes[0].pipeline

@@ -29,6 +29,8 @@ class Document(FilePath):
     schema: ClassVar[type[Schema] | None]
     """Of what stands in it; each kind of document is a subclass that says so. None for a mapping with
     whatever keys, about which its policy decides."""
+    public: ClassVar[bool] = False
+    """Nothing secret is in it, so that its lines may be shown where it can't be read."""
     content: object = None
     """An instance of `schema`, or the mapping; None in a route that is not enabled."""
 

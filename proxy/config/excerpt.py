@@ -16,7 +16,7 @@ _LINES_BEFORE = 3
 _CLIMBED = 500
 _USERINFO = re.compile(r"(?<=//)[^\s/]\S*(?=@)")
 _COMMENT = re.compile(r"(?:^|\s)#")
-_KEY = re.compile(r"""["']?([\w.-]+)["']?\s*:(?=\s|$)""")
+_KEY = re.compile(r"""["']?([\w.-]+)(?:["']\s*:|\s*:(?=\s|$))""")  # JSON has no space behind it
 
 
 class Mask(NamedTuple):
@@ -82,7 +82,8 @@ def mask_by_key(source: Source, line: int, is_secret: Callable[[str], bool]) -> 
     text = source.line(line)
     for key in _KEY.finditer(text):
         if is_secret(key[1]):
-            return [Mask((line, key.end() + 2), (line, len(text) + 1))]
+            space = text[key.end() : key.end() + 1] == " "
+            return [Mask((line, key.end() + 1 + space), (line, len(text) + 1))]
     filled = (number for number in range(line - 1, 0, -1) if source.line(number).strip())
     before = list(islice(filled, _LINES_BEFORE))
     around = chain(map(source.line, before), *(_parents(source, number) for number in (line, *before)))

@@ -46,6 +46,7 @@ class Report:
         self._warnings: dict[tuple[str, int, int, str], _Finding] = {}
         self._masks: dict[Source, Masks] = {}
         self._unparsed: set[Source] = set()
+        self._concealed: set[Source] = set()
         self._files: dict[str, int] = {}
         self._left_out = False
 
@@ -80,6 +81,10 @@ class Report:
     def unparsed(self, source: Source) -> None:
         """No document came of `source`, so nobody knows which of it is secret."""
         self._unparsed.add(source)
+
+    def conceal(self, source: Source) -> None:
+        """Show no line of `source`."""
+        self._concealed.add(source)
 
     def mask(self, node: Node) -> None:
         """Show nothing of `node`."""
@@ -157,7 +162,8 @@ class Report:
         masks += mask_comment(source, finding.line, self.is_secret)
         if source in self._unparsed:
             masks += mask_by_key(source, finding.line, self.is_secret)
-        shown = excerpt(source, finding.line, finding.column, masks)
+        seen = source not in self._concealed
+        shown = excerpt(source, finding.line, finding.column, masks) if seen else ""
         # Asked for only now, since a node learns where it stands after it was read.
         path = mask_userinfo(finding.node.path) if finding.node else ""
         message = mask_userinfo(finding.message)

@@ -89,6 +89,8 @@ def _document(file: Document, node: Node, context: Context) -> Any:
             context.report.add_at(source, fault.line, 1, fault.message)
         return INVALID if faults else file.holding(content)
     document = parse(data, source, context.report)
+    if not file.public and (document is None or file.schema is None):
+        context.report.conceal(source)  # keys by names that nobody here knows
     if document is None:
         return INVALID
     shape = _MAPPING if file.schema is None else struct_shape(file.schema)

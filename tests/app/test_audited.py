@@ -187,6 +187,29 @@ async def test_under_load_files_rotate_and_no_line_is_missing(policies: Path, tm
     assert len(files) > 2
 
 
+async def test_a_process_that_is_killed_loses_the_last_moment_and_no_line_before_it(
+    policies: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "audit.log"
+    async with seawall(policies, "--audit-log", str(path)) as running, client(running.data) as data:
+        for number in range(50):
+            await data.get(f"/reports/{number}", auth=JOE)
+        await until(lambda: path.read_bytes().count(b"\n") == 52)  # nobody asked for that but the clock
+        for number in range(50):
+            await data.get(f"/reports/{number}", auth=JOE)
+        running.signal(signal.SIGKILL)
+        await running.exit_code()
+    written = path.read_bytes()
+
+    whole, _, begun = written.rpartition(b"\n")
+    kinds = [json.loads(line)["kind"] for line in whole.splitlines()]
+    assert (b"", ["process", "policies", *["request"] * 50]) == (begun, kinds[:52])
+    async with seawall(policies, "--audit-log", str(path)) as running:
+        await stopped(running)
+    assert written == path.read_bytes()[: len(written)]
+    assert ["process", "policies", "process"] == [line["kind"] for line in lines(path)[len(kinds) :]]
+
+
 async def test_logrotate_may_move_the_file(policies: Path, tmp_path: Path) -> None:
     path, moved = tmp_path / "audit.log", tmp_path / "moved"
     async with (

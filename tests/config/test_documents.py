@@ -46,6 +46,16 @@ class WhateverFile(Document):
     example: ClassVar[str] = "whatever.json"
 
 
+class PublicFile(Document):
+    schema: ClassVar[type[Schema] | None] = None
+    example: ClassVar[str] = "schema.json"
+    public: ClassVar[bool] = True
+
+
+class Plan(Schema, frozen=True, kw_only=True):
+    file: PublicFile
+
+
 class Shelf(Schema, frozen=True, kw_only=True):
     file: WhateverFile
 
@@ -95,6 +105,47 @@ def test_a_mistake_in_a_document_is_told_where_it_is(content: str, told: str, tm
     door, problems = loaded(tmp_path, "file: codes.yaml")
 
     assert (None, True) == (door, told in problems[0]), problems
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"k":"hunter2"',
+        '{"codes": ["hunter2", ',
+        "codes: [hunter2",
+        'a: "hunter2\n',
+        "a: 1\n- hunter2",
+        "hunter2: }",
+    ],
+)
+def test_nothing_is_shown_of_a_document_that_cannot_be_read(content: str, tmp_path: Path) -> None:
+    (tmp_path / "codes.yaml").write_text(content, encoding="utf-8")
+
+    _, problems = loaded(tmp_path, "file: codes.yaml")
+
+    assert ("this is not YAML" in problems[0], "hunter2" in problems[0]) == (True, False)
+
+
+def test_nothing_is_shown_of_a_document_with_whatever_keys(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text('[{"k":"hunter2"}]', encoding="utf-8")
+    report = Report()
+    document = parse(b"file: keys.json", Source("door.yaml", "", tmp_path), report)
+    assert isinstance(document, Node)
+
+    to_struct(Shelf, document, Context(report))
+
+    assert [f"{tmp_path}/keys.json:1:1: got a list; expected a mapping"] == list(map(str, report.problems()))
+
+
+def test_but_of_one_that_has_no_secrets_its_line_is(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text('{"type": "object"\n', encoding="utf-8")
+    report = Report()
+    document = parse(b"file: schema.json", Source("door.yaml", "", tmp_path), report)
+    assert isinstance(document, Node)
+
+    to_struct(Plan, document, Context(report))
+
+    assert '\n{"type": "object"\n^' in str(report.problems()[0])
 
 
 def test_a_document_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> None:

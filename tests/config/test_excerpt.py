@@ -117,6 +117,10 @@ routes:
 flow: {secrets: [
 seven,
 eight]}
+
+"a":1}
+
+{"a":"b","secrets":["nine"]
 """
 
 
@@ -134,6 +138,7 @@ eight]}
         (15, '"secret" : ***'),
         (17, "***"),
         (18, "***"),
+        (22, '{"a":"b","secrets":***'),
     ],
 )
 def test_of_a_line_that_cannot_be_parsed_all_under_the_key_of_a_secret_is_hidden(

@@ -22,6 +22,7 @@ class SchemaFile(Document):
     """A JSON or YAML file with a JSON Schema."""
 
     schema: ClassVar[type[Schema] | None] = None
+    public: ClassVar[bool] = True
     example: ClassVar[str] = "schemas/ticket.json"
 
 

@@ -80,8 +80,8 @@ rewritten: `public_url` says how it begins, up to where the path that arrives he
 **Time.** Where a time is signed, it may be off by `tolerance` either way. The schemes without
 a time accept an old request for ever: nothing here keeps it from being sent twice.
 
-**Checked against.** The senders' own packages for stripe, slack, svix, standard-webhooks, twilio
-and square, and a published example for github. The others publish neither for Python nor as an
+**Checked against.** The senders' own packages for github, stripe, slack, svix, standard-webhooks, twilio
+and square, and a published example for github, too. The others publish neither for Python nor as an
 example: they are made from the senders' documentation. Nobody but PayPal and SNS can sign as they do,
 and none of their packages does: the two are checked with certificates of our own.
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
+import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +18,7 @@ from tests.policies.identity.senders import FORM, INVALID, NOW, PASSED, a_config
 
 BODY = '{"name": "J\u00fcrgen", "n": 1}'
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+NODE = Path(__file__).parents[3] / "node"
 HOST = "https://hooks.example"
 
 
@@ -102,3 +107,23 @@ def test_square_accepts_what_is_signed_here() -> None:
         signature_key="key",
         notification_url=f"{HOST}/hook?x=1",
     )
+
+
+def signed_in_node(script: str, asked: list[list[str]]) -> Any:
+    """What a package of the sender's that exists for Node alone says to it (`make node`)."""
+    node = shutil.which("node")
+    if node is None or not (NODE / "node_modules").is_dir():
+        pytest.skip("needs Node and `make node`")
+    command = [node, str(NODE / script)]
+    return json.loads(subprocess.check_output(command, input=json.dumps(asked), text=True, timeout=60))
+
+
+async def test_github() -> None:
+    secrets = ["It's a Secret to Everybody", "\u00e4\u20ac", "s" * 200]
+    bodies = [BODY, "Hello, World!", "x" * 100_000]
+    asked = [[secret, body] for secret in secrets for body in bodies]
+
+    for (secret, body), signature in zip(asked, signed_in_node("github.js", asked), strict=True):
+        headers = {"X-Hub-Signature-256": signature}
+        assert [PASSED, INVALID] == await answers("github", secret, headers, body)
+        assert [INVALID, INVALID] == await answers("github", f"{secret}2", headers, body)
