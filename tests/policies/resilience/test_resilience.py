@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from proxy.cli import main
 
 
-def test_how_the_upstream_is_called_enforced_and_in_shadow() -> None:
-    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name("resilience.yaml"))])
+@pytest.mark.parametrize("file", ["resilience.yaml", "fallback.yaml"])
+def test_how_the_upstream_is_called_enforced_and_in_shadow(file: str) -> None:
+    played = CliRunner().invoke(main, ["test", str(Path(__file__).with_name(file))])
 
     assert 0 == played.exit_code, played.output
     assert ", 0 failed" in played.output
