@@ -159,7 +159,11 @@ def test_the_routes_own_upstream_is_refused_as_another(files: Files) -> None:
     assert '"backup" is what the route "all" calls anyway; expected another' in problem
 
 
-def test_an_upstream_that_only_a_breaker_calls_is_not_called_unused(files: Files) -> None:
+def test_an_upstream_that_only_a_breaker_calls_is_not_called_unused_and_no_request_needs_a_task(
+    files: Files,
+) -> None:
     files.write(backed(1, 2))
+    plan = files.compile()
 
-    assert () == files.compile().configuration.warnings
+    assert () == plan.configuration.warnings
+    assert plan.routes[0].pipeline.plain

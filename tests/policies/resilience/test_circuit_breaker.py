@@ -13,8 +13,8 @@ from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Outcome, Response
 from proxy.policies.resilience.circuit_breaker import REASONS
 from proxy.policies.resilience.circuit_breaker.settings import (
+    AnswerConfig,
     FailuresConfig,
-    OnOpenConfig,
     TripConfig,
 )
 from proxy.policy import Hooks
@@ -153,19 +153,19 @@ async def test_a_refusal_says_when_to_come_back_and_its_numbers(breakers: Breake
 @pytest.mark.parametrize(
     ("answer", "body", "kind"),
     [
-        (OnOpenConfig(status=200, json={"queued": True}), b'{"queued":true}', ["application/json"]),
-        (OnOpenConfig(status=200, text="later"), b"later", ["text/plain; charset=utf-8"]),
+        (AnswerConfig(status=200, json={"queued": True}), b'{"queued":true}', ["application/json"]),
+        (AnswerConfig(status=200, text="later"), b"later", ["text/plain; charset=utf-8"]),
         (
-            OnOpenConfig(status=200, headers={HeaderName("content-type"): HeaderValue("a/b")}, text="x"),
+            AnswerConfig(status=200, headers={HeaderName("content-type"): HeaderValue("a/b")}, text="x"),
             b"x",
             ["a/b"],
         ),
-        (OnOpenConfig(status=200), b"", []),
+        (AnswerConfig(status=200), b"", []),
     ],
     ids=["json", "text", "a type of its own", "nothing"],
 )
 async def test_an_answer_of_the_operators_own_stands_in(
-    breakers: Breakers, answer: OnOpenConfig, body: bytes, kind: list[str]
+    breakers: Breakers, answer: AnswerConfig, body: bytes, kind: list[str]
 ) -> None:
     await breakers.opened()
     pipeline = breakers.route(500, config=a_config(on_open=answer))

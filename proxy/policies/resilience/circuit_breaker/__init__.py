@@ -69,10 +69,10 @@ from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, ExchangeKey, Outcome, Response
 from proxy.headers import Headers
 from proxy.policies.resilience.circuit_breaker.settings import (
+    AnswerConfig,
     BackOffConfig,
     FailuresConfig,
     HalfOpenConfig,
-    OnOpenConfig,
     TripConfig,
 )
 from proxy.policies.resilience.circuit_breaker.switch import CircuitSwitch
@@ -110,7 +110,7 @@ class CircuitBreakerConfig(PolicyConfig, frozen=True, kw_only=True):
         Meta(description="`true`: open while the upstream's `health_check` fails, half-open at once then."),
     ] = False
     on_open: Annotated[
-        OnOpenConfig | None,
+        AnswerConfig | None,
         Meta(description="What clients get while it is open; 503 with Retry-After where absent."),
     ] = None
 
@@ -270,7 +270,7 @@ class CircuitBreaker:
         raise Rejection(*OPEN, retry_after=wait, cause=self._switch.cause, facts=facts, policy=self._name)
 
 
-def _response(answer: OnOpenConfig) -> Response:
+def _response(answer: AnswerConfig) -> Response:
     headers = Headers()
     content, content_type = b"", ""
     if answer.json is not None:

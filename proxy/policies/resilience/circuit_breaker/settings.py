@@ -91,7 +91,7 @@ class HalfOpenConfig(Schema, frozen=True, kw_only=True):
     ] = Duration(10)
 
 
-class OnOpenConfig(Schema, frozen=True, kw_only=True):
+class AnswerConfig(Schema, frozen=True, kw_only=True):
     """What clients get instead of the upstream's answer: another upstream's, or one of your own."""
 
     upstream: Annotated[

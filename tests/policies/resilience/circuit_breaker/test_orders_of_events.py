@@ -13,14 +13,14 @@ from proxy.config.units import Duration
 from proxy.errors import Rejection
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker
-from proxy.policies.resilience.circuit_breaker.settings import BackOffConfig, OnOpenConfig
+from proxy.policies.resilience.circuit_breaker.settings import AnswerConfig, BackOffConfig
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
 from proxy.testing import FakeUpstream, exchange, route
 from tests.policies.resilience.breakers import Breakers, a_config, ask
 
 OPEN = (503, "circuit_breaker.open")
-BACKUP = OnOpenConfig(upstream=Name("backup"))
+BACKUP = AnswerConfig(upstream=Name("backup"))
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from proxy.config.patterns import Name
 from proxy.config.units import Duration
 from proxy.policies.resilience.circuit_breaker import CircuitBreakerConfig
 from proxy.policies.resilience.circuit_breaker.settings import (
+    AnswerConfig,
     BackOffConfig,
     HalfOpenConfig,
-    OnOpenConfig,
     TripConfig,
 )
 from tests.policies.reading import problems
@@ -70,7 +70,7 @@ def test_a_file_is_told_what_is_wrong_with_it(settings: str, wrong: list[str], t
                 trip=TripConfig(failure_ratio=share(50), slow_ratio=share(80), slow_after=Duration(2)),
                 open_for=BackOffConfig(base=Duration(5)),
                 recovery=Duration(10),
-                on_open=OnOpenConfig(upstream=Name("backup")),
+                on_open=AnswerConfig(upstream=Name("backup")),
             ),
             [
                 (
