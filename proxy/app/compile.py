@@ -34,8 +34,10 @@ from proxy.policy import (
     Services,
     Shared,
     UpstreamHealth,
+    Vault,
     at_once,
     unreported,
+    unsealed,
 )
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
@@ -68,6 +70,7 @@ class Parts:
     """Asked on every route before any policy."""
     fetch: Fetch = offline
     in_thread: InThread = at_once
+    vault: Callable[[], Vault | None] = unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,7 @@ class _Compiler:
             health=self._health(self._watched[policy.state_name])
             if policy.state_name in self._watched
             else None,
+            vault=parts.vault,
         )
         return kind.build(policy.config, services)
 

@@ -24,7 +24,7 @@ from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
 from proxy.policies.edge.deadline import Deadline, DeadlineConfig
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
-from proxy.policies.resilience.circuit_breaker.settings import OnOpenConfig, TripConfig
+from proxy.policies.resilience.circuit_breaker.settings import AnswerConfig, TripConfig
 from proxy.policies.resilience.mask_errors import MaskErrors, MaskErrorsConfig
 from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policies.resilience.retry.settings import BackOffConfig, BodyCondition, ClassConfig, Pattern
@@ -114,7 +114,7 @@ def policies(shared: Shared, *, looks: bool, answers: bool) -> list[Hooks]:
         attempts_header=HeaderName("X-Attempts"),
     )
     breaker = CircuitBreakerConfig(
-        trip=TripConfig(consecutive_failures=3), on_open=OnOpenConfig(status=200) if answers else None
+        trip=TripConfig(consecutive_failures=3), on_open=AnswerConfig(status=200) if answers else None
     )
     return [
         Hooks.of(Deadline(DeadlineConfig(total=Duration(20)), services("deadline"))),

@@ -12,7 +12,6 @@ from proxy.cli import main
 FILES = [
     pytest.param("resilience", id="what becomes of failures"),
     pytest.param("concurrency", id="how many are let in"),
-    pytest.param("fallback", id="where calls go while a breaker is open"),
 ]
 
 
