@@ -51,7 +51,7 @@ Try, in another terminal (the number is the status that you will see):
 200  what was counted
      curl -i http://127.0.0.1:{status_port}/metrics
 
-Edit the policies and save: that is live at once. A mistake is told here, and what worked goes on. To read them anyhow:
+Edit the policies and save: that is live at once; a mistake is told here. To have them read anyhow:
 
      kill -HUP {pid}
 
