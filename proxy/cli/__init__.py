@@ -97,9 +97,11 @@ def main() -> None:
     \b
     Start here:
       seawall check policies/starter                     are the files right?
-      seawall effective --policies policies/starter      what do they mean?
-      seawall run --policies policies/starter --upstream http://127.0.0.1:3000
+      seawall effective --policies policies/starter      what is in force on which route?
+      seawall test policies/starter                      do they do what they are for?
+      seawall run --policies policies/starter            serve, on http://127.0.0.1:8080
 
-    Each option can be given as a variable too: --policies is SEAWALL_POLICIES. `seawall
-    COMMAND --help` tells about a command.
+    `seawall COMMAND --help` tells the options of a command, and which of them can be given as
+    variables too: --policies is SEAWALL_POLICIES. Exit codes: 0 fine, 1 problems found, 2 wrong
+    usage.
     """

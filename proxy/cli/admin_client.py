@@ -49,7 +49,7 @@ token_file_option = click.option(
     envvar="SEAWALL_ADMIN_TOKEN_FILE",
     show_envvar=True,
     type=click.Path(path_type=Path),
-    help="Bearer token of the admin port, where it wants one.",
+    help="A file with the bearer token of the admin port, where it wants one.",
 )
 
 

@@ -56,7 +56,7 @@ class _Checked:
 @click.option(
     "--test-secrets",
     is_flag=True,
-    help="Take variables and secrets from `test_secrets` of the files, where they stand there.",
+    help="Take variables and secrets from `test_secrets` of the files: for machines that have no real ones.",
 )
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @click.option(

@@ -73,19 +73,38 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.command()
 @click.argument("decision_id", required=False)
 @_policies_option
-@click.option("--path", "target", callback=_target, metavar="PATH", help="Path and query, as they are sent.")
-@click.option("--method", default="GET", show_default=True, callback=_method, help="Method of the request.")
+@click.option(
+    "--path",
+    "target",
+    callback=_target,
+    metavar="PATH",
+    help="Path and query of a request to try, as they are sent.",
+)
+@click.option("--method", default="GET", show_default=True, callback=_method, help="Its method.")
 @click.option("--host", metavar="HOST", help="Its Host; localhost where neither this nor --header says one.")
-@click.option("--header", "fields", multiple=True, callback=_field, help="`Name: value`; may stand often.")
+@click.option(
+    "--header",
+    "fields",
+    multiple=True,
+    callback=_field,
+    help="One of its headers, as `Name: value`; can be given again.",
+)
 @click.option("--body", metavar="TEXT", help="Its body.")
 @click.option(
     "--body-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file that holds its body.",
 )
-@click.option("--client-ip", default="192.0.2.1", show_default=True, callback=_address, help="Who asks.")
+@click.option(
+    "--client-ip", default="192.0.2.1", show_default=True, callback=_address, help="The address of who asks."
+)
 @click.option("--https", is_flag=True, help="It comes over https.")
-@click.option("--sign", "signed", is_flag=True, help="With what its route wants, from `test_secrets`.")
+@click.option(
+    "--sign",
+    "signed",
+    is_flag=True,
+    help="With the signature or credential that its route wants, made from `test_secrets`.",
+)
 @click.option(
     "--upstream-status",
     type=click.IntRange(200, 599),
@@ -104,6 +123,10 @@ def explain(
     decision_id: str | None, output: str, admin: str, token_file: Path | None, **options: Any
 ) -> None:
     """Say what becomes of a request, or why one was refused.
+
+    \b
+      seawall explain 5dcb71a330-10
+      seawall explain --policies policies/starter --path /report
 
     With the DECISION_ID of a refusal (it is in the answer and in the access log) it asks a
     running Seawall: which policy it was, in which line of which file, which number crossed

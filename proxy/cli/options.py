@@ -44,7 +44,7 @@ upstream_option = click.option(
     show_envvar=True,
     callback=_upstream,
     metavar="URL",
-    help="Url of the upstream `app`, where the files leave it out.",
+    help="Where the application is, as a url: of the upstream `app`, where the files leave it out.",
 )
 
 store_option = click.option(
@@ -63,7 +63,7 @@ allow_literal_secrets_option = click.option(
     envvar="SEAWALL_ALLOW_LITERAL_SECRETS",
     show_envvar=True,
     is_flag=True,
-    help="Accept secrets that stand in policy files: for trying things out.",
+    help="Accept secrets that stand in policy files in clear: for trying things out, and nothing else.",
 )
 
 env_option = click.option(
@@ -73,7 +73,7 @@ env_option = click.option(
     default=PRODUCTION,
     show_default=True,
     metavar="NAME",
-    help=f"Where this runs; only `{DEVELOPMENT}` allows what is for developers (`on_missing_secret: allow`).",
+    help=f"Where this runs: `{DEVELOPMENT}` accepts `on_missing_secret: allow`, any other name refuses it.",
 )
 
 

@@ -86,17 +86,27 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 @click.command()
 @policies_option
 @upstream_option
-@_option("listen", "The data port: host:port, or unix:/path.", type=_Address(), default="127.0.0.1:8080")
+@_option(
+    "listen",
+    "The data port, where clients come: host:port, or unix:/path.",
+    type=_Address(),
+    default="127.0.0.1:8080",
+)
 @_option(
     "status",
-    "Liveness, readiness and metrics, for kubelet and Prometheus.",
+    "The status port, for kubelet and Prometheus: /livez, /readyz, /metrics.",
     type=_Address(),
     default="127.0.0.1:9902",
 )
-@_option("admin", "Details, decisions and reload, for operators.", type=_Address(), default="127.0.0.1:9901")
+@_option(
+    "admin",
+    "The admin port, for operators: details, decisions, reload.",
+    type=_Address(),
+    default="127.0.0.1:9901",
+)
 @_option(
     "admin-token-file",
-    "Bearer token of the admin port; needed where that is not on loopback.",
+    "A file with the bearer token of the admin port; needed where that is not on loopback.",
     type=click.Path(path_type=Path),
 )
 @_option(
@@ -107,7 +117,7 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 )
 @_option(
     "tls-cert-dir",
-    "https on the data port, with tls.crt and tls.key of this folder; renewed ones are taken.",
+    "https on the data port, with tls.crt and tls.key of this folder, and renewed ones as they come.",
     type=click.Path(path_type=Path),
 )
 @store_option
@@ -120,23 +130,34 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 @_option("drain", "How long requests in flight may go on after SIGTERM.", type=_Unit(Duration), default="20s")
 @_option(
     "max-body",
-    "What a policy reads of one body where no size_limit says less.",
+    "The largest body that a policy may read whole, where no size_limit says less.",
     type=_Unit(Size),
     default="10MiB",
 )
-@_option("max-buffered", "All bodies that policies hold at one time.", type=_Unit(Size), default="256MiB")
+@_option(
+    "max-buffered",
+    "All bodies together that policies hold at one time; 503 beyond.",
+    type=_Unit(Size),
+    default="256MiB",
+)
 @_option(
     "access-log", "One JSON line for each exchange.", type=click.Choice(["stdout", "off"]), default="stdout"
 )
 @_option(
     "audit-log",
-    "One JSON line for each request that is authenticated or refused, and each change: a file, or -.",
+    "One JSON line for each request that is authenticated or refused, and each change: into a file, or - for "
+    "standard output.",
     metavar="FILE",
 )
 @_option(
-    "audit-max-size", "At which the file is put aside for a new one.", type=_Unit(Size), default="100MiB"
+    "audit-max-size",
+    "The size at which that file is put aside and a new one begun.",
+    type=_Unit(Size),
+    default="100MiB",
 )
-@_option("audit-keep", "How many files put aside are kept.", type=click.IntRange(0, 1000), default=10)
+@_option(
+    "audit-keep", "How many files that were put aside are kept.", type=click.IntRange(0, 1000), default=10
+)
 @_option(
     "audit-on-failure",
     "Where the audit log cannot be written: refuse all requests and changes, or drop its lines.",
@@ -149,12 +170,21 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
     type=click.Choice(["auto", "poll", "off"]),
     default="auto",
 )
-@_option("log-level", "Of Seawall's own log, on stderr.", type=click.Choice(_LEVELS), default="info")
+@_option(
+    "log-level",
+    "The least that Seawall's own log tells, on standard error.",
+    type=click.Choice(_LEVELS),
+    default="info",
+)
 @allow_literal_secrets_option
 @env_option
 @seal_key_file_option
 def run(log_level: str, access_log: str, **options: object) -> None:
-    """Serve what the policy files say, until SIGTERM. Edits are taken at once."""
+    """Serve: pass requests on to the application, and enforce what the policy files say.
+
+    Edits of the files are live within a second; files with a mistake are refused whole, and what
+    worked goes on. SIGTERM ends it, with what is in flight done, or --drain over.
+    """
     gc.disable()  # nothing of what is imported is garbage, and it is looked at again and again
     from proxy.app.process import run as serve  # noqa: PLC0415  # the other commands do without
 

@@ -29,7 +29,7 @@ _MOST_BYTES = 16 * 2**20
 @click.option(
     "--rotate",
     is_flag=True,
-    help="Print the policy file on standard input, with all that other keys sealed sealed by the first.",
+    help="Print the policy file on standard input, with all its sealed values sealed anew by the first key.",
 )
 def seal_command(new_key: bool, rotate: bool) -> None:
     """Encrypt a secret, so that it may stand in a policy file.

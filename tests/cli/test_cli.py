@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,14 @@ def test_help_tells_a_newcomer_where_to_start() -> None:
         "Say what is wrong",
     ):
         assert expected in result.stdout
+
+
+def test_the_commands_with_which_to_start_do_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    told = re.findall(r"^ +seawall (.*?)(?:  .*)?$", invoke("--help").stdout, re.MULTILINE)
+
+    assert ["check", "effective", "test", "run"] == [line.split()[0] for line in told]
+    assert [0, 0, 0] == [invoke(*line.split()).exit_code for line in told if not line.startswith("run")]
 
 
 def test_without_a_command_there_is_help_and_exit_code_2() -> None:

@@ -25,9 +25,10 @@ def examples(page: Path) -> dict[str, str]:
     (frame,) = re.findall(r"^```yaml\n(.*?)^```", text.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
     found = {}
     for section in text.split("\n## ")[1:]:
-        for block in re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
-            name = f"{section.splitlines()[0]} {sum(section.startswith(known) for known in found) or ''}"
-            found[name.strip()] = block if block.startswith("version:") else frame + block
+        heading, *_ = section.splitlines()
+        if heading != "Not here":
+            (block,) = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+            found[heading] = block if block.startswith("version:") else frame + block
     return found
 
 
