@@ -139,6 +139,7 @@ def test_the_lines_of_other_examples_show_in_their_order_what_they_promise(
 ) -> None:
     with start(tmp_path, free_ports(), example) as run:
         eventually(lambda: "Ctrl-C stops both." in run.said() or run.process.poll() is not None, "the start")
+        assert run.process.poll() is None, run.said()
         results = {what: typed(run, place) for place, what in enumerate(told(example))}
 
     assert {} == {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import click
 import pytest
@@ -85,7 +88,8 @@ def test_a_variable_of_the_policies_is_on_the_page_and_the_other_way_round(syste
     text = str({key: value for key, value in document(system).items() if not key.startswith("test")})
     used = set(re.findall(r"\$\{(\w+)", text)) | set(re.findall(r"\{'env': '(\w+)'\}", text))
 
-    assert used == set(re.findall(r"^\| `([A-Z_]+)` \|", page_of(system), re.MULTILINE))
+    lines = re.findall(r"^\| (`[A-Z_0-9]+`.*?) \|", page_of(system).partition("\n## ")[0], re.MULTILINE)
+    assert used == {name for line in lines for name in re.findall(r"`(\w+)`", line)}
 
 
 @each_system
@@ -104,6 +108,16 @@ def test_check_has_no_warning_and_every_test_passes(system: str) -> None:
     played = CliRunner().invoke(main, ["test", folder])
 
     assert (0, 0) == (checked.exit_code, played.exit_code), checked.output + played.output
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.parametrize(
+    "file", sorted(ROOT.glob("examples/*/alerts.yaml")), ids=lambda file: file.parent.name
+)
+def test_prometheus_takes_the_alert_rules(file: Path) -> None:
+    done = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, check=False)
+
+    assert (0, True) == (done.returncode, b" rules found" in done.stdout), done.stderr
 
 
 def test_the_list_of_pages_is_not_empty() -> None:
