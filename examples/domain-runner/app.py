@@ -39,7 +39,7 @@ class DomainRunner(Application):
             return self.job()
         if path == "/api/v2/report":
             raise RuntimeError("no connection to db-3.internal as domains:opensesame")
-        return 200, {"path": path}
+        return 200, {"path": path, "request_id": self.headers.get("X-Request-ID")}
 
     def job(self) -> Answer:
         """Keep a connection to the database for as long as the query says."""

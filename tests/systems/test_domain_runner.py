@@ -93,9 +93,11 @@ def test_an_error_names_the_id_of_its_request_and_the_logs_do_too(runner: Runnin
 
 
 def test_each_request_has_an_id_of_its_own_and_the_application_gets_it(runner: Running) -> None:
-    ids = [runner.client.get("/api/v2/status").headers["X-Request-ID"] for _ in range(10)]
+    answers = [runner.client.get("/api/v2/status") for _ in range(10)]
 
+    ids = [answer.headers["X-Request-ID"] for answer in answers]
     assert 10 == len(set(ids))
+    assert ids == [answer.json()["request_id"] for answer in answers]
 
 
 def test_the_audit_log_tells_who_did_what_and_no_log_tells_a_key(runner: Running) -> None:
@@ -157,6 +159,20 @@ def test_sigterm_lets_what_is_under_way_finish(runner: Running) -> None:
 
         assert 200 == asked.result(PATIENCE).status_code
     assert 0 == runner.process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize(("bound", "status"), [("1MiB", 503), ("128MiB", 422)])
+def test_bodies_that_are_held_have_no_more_than_the_start_line_says(
+    tmp_path: Path, bound: str, status: int
+) -> None:
+    with running("domain-runner", tmp_path, arguments=("--max-buffered", bound)) as runner:
+        answer = runner.client.post(
+            "/api/v2/domains",
+            content=bytes(2_000_000),
+            headers={"X-Forwarded-Proto": "https", "X-API-Key": KEY, "Content-Type": "application/json"},
+        )
+
+    assert status == answer.status_code
 
 
 def test_a_variable_that_is_missing_stops_the_start_by_its_name(tmp_path: Path) -> None:
