@@ -67,7 +67,10 @@ class Example:
             name,
             ROOT / "policies" / told["policies"],
             tuple(told.get("arguments", ())),
-            told.get("environment", {}),
+            {
+                key: value.replace("{here}", str(HERE / name))
+                for key, value in told.get("environment", {}).items()
+            },
             tuple((each["status"], each["what"], each["line"]) for each in told["try"]),
         )
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from proxy.cli import main
 from proxy.cli.schema_command import schema_text
 from proxy.config.loader import load
 from proxy.policies import PIPELINE_ORDER
@@ -17,10 +19,8 @@ jsonschema = pytest.importorskip("jsonschema")
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "policies" / "seawall.schema.json"
-FOLDERS = [
-    *sorted(path for path in (ROOT / "policies").iterdir() if path.is_dir()),
-    ROOT / "helm" / "seawall-app" / "policies",
-]
+CONFIGURATIONS = sorted(path for path in (ROOT / "policies").iterdir() if path.is_dir())
+FOLDERS = [*CONFIGURATIONS, ROOT / "helm" / "seawall-app" / "policies"]
 FILES = [file for folder in FOLDERS for file in sorted(folder.glob("*.yaml"))]
 
 
@@ -35,6 +35,14 @@ def test_a_shipped_folder_loads_without_a_problem(folder: Path) -> None:
     )
 
     assert configuration.routes
+
+
+@pytest.mark.parametrize("folder", CONFIGURATIONS, ids=name)
+def test_check_has_no_warning_and_every_test_passes(folder: Path) -> None:
+    checked = CliRunner().invoke(main, ["check", "--strict", "--test-secrets", str(folder)])
+    played = CliRunner().invoke(main, ["test", str(folder)])
+
+    assert (0, 0) == (checked.exit_code, played.exit_code), checked.output + played.output
 
 
 @pytest.mark.parametrize("file", FILES, ids=name)

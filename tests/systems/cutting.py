@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
+from proxy.config.configuration import Configuration
 from proxy.config.loader import load
 from proxy.config.nodes import Node, Source
 from proxy.config.report import Report
@@ -38,16 +39,15 @@ def _plain(node: Node) -> Any:
 
 
 def place(document: dict[str, Any], path: str) -> tuple[Step, ...]:
-    """Of `routes.health.policies.deadline`: entries of lists by their `name`; keys may have dots in them.
+    """Of `routes.health.policies.deadline`: entries of lists by `name`, or as `[1]`; keys may have dots.
 
     Raises LookupError where there is no such place.
     """
     steps: list[Step] = []
     here: Any = document
+    path = path.replace("[", ".[")
     while path:
-        named = (
-            {entry["name"]: number for number, entry in enumerate(here)} if isinstance(here, list) else here
-        )
+        named = _numbers(here) if isinstance(here, list) else here
         fitting = [key for key in named if path == key or path.startswith(f"{key}.")]
         if not fitting:
             raise LookupError(path)
@@ -57,6 +57,13 @@ def place(document: dict[str, Any], path: str) -> tuple[Step, ...]:
         here = here[step]
         path = path.removeprefix(key).removeprefix(".")
     return tuple(steps)
+
+
+def _numbers(entries: list[Any]) -> dict[str, int]:
+    return {
+        entry["name"] if isinstance(entry, dict) and "name" in entry else f"[{number}]": number
+        for number, entry in enumerate(entries)
+    }
 
 
 def places(node: Any, above: tuple[Step, ...] = ()) -> Iterator[tuple[Step, ...]]:
@@ -87,17 +94,22 @@ def write(system: str, document: dict[str, Any], folder: Path) -> Path:
     return folder
 
 
-def failures(folder: Path, *, first: bool = False) -> dict[str, bool] | None:
+def loaded(folder: Path) -> Configuration:
+    """As its own tests see it."""
+    return load(folder, PIPELINE_ORDER, env={}, rehearsal=True)
+
+
+def failures(folder: Path, likely: Container[str] | None = None) -> dict[str, bool] | None:
     """Name of each rehearsed test -> whether it fails; None where nothing can be loaded.
 
-    With `first`, no further than to the first that fails.
+    With `likely`, no further than to the first that fails, and these before the others.
     """
     try:
-        configuration = load(folder, PIPELINE_ORDER, env={}, rehearsal=True)
+        configuration = loaded(folder)
         failed = {}
-        for stated in configuration.tests:
+        for stated in sorted(configuration.tests, key=lambda each: each.test.name not in (likely or ())):
             failed[stated.test.name] = play(configuration, stated).failure is not None
-            if first and failed[stated.test.name]:
+            if likely is not None and failed[stated.test.name]:
                 break
     except ConfigError:
         return None

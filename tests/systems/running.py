@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from examples.run import Example
 from tests.systems.pages import ROOT
@@ -38,6 +39,8 @@ class Running:
     port: int
     output: Path
     """What Seawall writes to its standard output."""
+    process: subprocess.Popen[bytes]
+    """Seawall's."""
 
     def lines(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Of the access log, or those of the audit log with this `kind`."""
@@ -56,8 +59,8 @@ class Running:
         return found[-1]
 
     def metric(self, name: str, /, **labels: str) -> float | None:
-        """The value of one series at /metrics of the data port; None where it is not there."""
-        for line in self.client.get("/metrics").text.splitlines():
+        """The value of one series at /metrics of the status port; None where it is not there."""
+        for line in self.status.get("/metrics").text.splitlines():
             series, _, value = line.rpartition(" ")
             if (
                 series.partition("{")[0] == name
@@ -65,6 +68,15 @@ class Running:
             ):
                 return float(value)
         return None
+
+
+def missing_metrics(status: httpx.Client, system: str) -> set[str]:
+    """What the alert rules of an example ask for, and /metrics does not have."""
+    rules = yaml.safe_load((ROOT / "examples" / system / "alerts.yaml").read_text())["groups"][0]["rules"]
+    metrics = status.get("/metrics").text
+    names = {name for rule in rules for name in re.findall(rf"\b(?:seawall|{system})_\w+", rule["expr"])}
+    assert names
+    return {name for name in names if not re.search(rf"^{name}\b", metrics, re.MULTILINE)}
 
 
 def eventually(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
@@ -93,8 +105,10 @@ def running(
     variables = {**os.environ, **example.environment, **(environment or {})}
     with ExitStack() as stack:
         app_port = free_port()
-        started(stack, variables, scratch / "app", "-m", f"examples.{system}.app", "--port", str(app_port))
-        eventually(lambda: listens(app_port), "the application")
+        command = ("-m", f"examples.{system}.app", "--port", str(app_port))
+        app = started(stack, variables, scratch / "app", *command)
+        eventually(lambda: listens(app_port) or app.poll() is not None, "the application")
+        assert app.poll() is None, (scratch / "app.err").read_text()
         variables["UPSTREAM_URL"] = f"http://127.0.0.1:{app_port}"
         process = started(
             stack, variables, scratch / "seawall", "-m", "proxy", "run",
@@ -112,7 +126,7 @@ def running(
             )
             for port in (ports[0], app_port, *ports[1:])
         ]
-        yield Running(*clients, port=int(ports[0]), output=scratch / "seawall.out")
+        yield Running(*clients, port=int(ports[0]), output=scratch / "seawall.out", process=process)
 
 
 def started(

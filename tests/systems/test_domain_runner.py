@@ -1,0 +1,234 @@
+"""The domain runner behind its policies, over real sockets: see docs/systems/domain-runner.md."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from proxy.config.loader import load
+from proxy.errors import ConfigError
+from proxy.policies import PIPELINE_ORDER
+from tests.systems.running import PATIENCE, Running, eventually, missing_metrics, policies_of, running
+
+KEY = "0123456789abcdef" * 4
+LIST = {"domains": ["example.com"]}
+PLACES = 15
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Running]:
+    with running("domain-runner", tmp_path) as both:
+        both.client.headers["X-Forwarded-Proto"] = "https"
+        yield both
+
+
+def queries(runner: Running) -> list[str]:
+    told: list[str] = runner.behind.get("/queries").json()["queries"]
+    return told
+
+
+def test_lists_get_in_with_a_key_and_with_nothing_but_domains(runner: Running) -> None:
+    answers = [
+        runner.client.post("/api/v2/domains", json=LIST),
+        runner.client.post("/api/v2/domains", json=LIST, headers={"X-API-Key": KEY}),
+        runner.client.post("/api/v2/domains", json=LIST, headers={"X-API-Key": KEY.upper()}),
+        runner.client.post(
+            "/api/v2/domains", json={"domains": ["'); drop table domains; --"]}, headers={"X-API-Key": KEY}
+        ),
+    ]
+
+    assert [401, 201, 401, 422] == [answer.status_code for answer in answers]
+    assert ["insert into domains values ('example.com')"] == queries(runner)
+
+
+def test_without_seawall_anybody_asks_the_database_anything(runner: Running) -> None:
+    runner.behind.post("/api/v2/domains", json={"domains": ["'); drop table domains; --"]})
+
+    assert ["insert into domains values (''); drop table domains; --')"] == queries(runner)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v2/health", '"status":"ready"'),
+        ("/api/v2/health/ready", "ready"),
+        ("/api/v2/health/live", "live"),
+    ],
+)
+def test_probes_find_health_without_a_key_and_without_https(runner: Running, path: str, said: str) -> None:
+    answer = runner.client.get(path, headers={"X-Forwarded-Proto": "http"})
+
+    assert (200, True) == (answer.status_code, said in answer.text)
+
+
+@pytest.mark.parametrize(
+    ("networks", "status"),
+    [({"ALLOWED_NETWORK": "192.0.2.0/24", "ALLOWED_NETWORK_IPV6": "2001:db8::/32"}, 403), ({}, 200)],
+    ids=["some", "all"],
+)
+def test_only_listed_networks_get_in_where_some_are_listed(
+    tmp_path: Path, networks: dict[str, str], status: int
+) -> None:
+    with running("domain-runner", tmp_path, environment=networks) as runner:
+        answer = runner.client.get("/api/v2/status", headers={"X-Forwarded-Proto": "https"})
+
+    assert status == answer.status_code
+
+
+def test_an_error_names_the_id_of_its_request_and_the_logs_do_too(runner: Running) -> None:
+    answer = runner.client.post("/api/v2/domains", json=LIST)
+
+    request_id = answer.headers["X-Request-ID"]
+    assert request_id == answer.json()["request_id"]
+    assert "authenticate.missing" == runner.line(request_id=request_id)["reason"]
+
+
+def test_each_request_has_an_id_of_its_own_and_the_application_gets_it(runner: Running) -> None:
+    answers = [runner.client.get("/api/v2/status") for _ in range(10)]
+
+    ids = [answer.headers["X-Request-ID"] for answer in answers]
+    assert 10 == len(set(ids))
+    assert ids == [answer.json()["request_id"] for answer in answers]
+
+
+def test_the_audit_log_tells_who_did_what_and_no_log_tells_a_key(runner: Running) -> None:
+    runner.client.post("/api/v2/domains", json=LIST, headers={"X-API-Key": KEY})
+    runner.client.post("/api/v2/domains?api_key=opensesame", json=LIST)
+
+    allowed = runner.line("request", decision="allowed")
+    refused = runner.line("request", decision="refused")
+    assert ({"id": "acme", "method": "api_key"}, "authenticate.missing") == (
+        allowed["identity"],
+        refused["reason"],
+    )
+    assert "***" in runner.line(status=401)["query"]
+    assert [] == [word for word in (KEY, "opensesame", "example.com") if word in runner.output.read_text()]
+
+
+def jobs(runner: Running, pool: ThreadPoolExecutor, number: int, seconds: float, priority: str) -> list[Any]:
+    """Ask for so many at once, each from an address of its own."""
+    return [
+        pool.submit(
+            runner.client.get,
+            f"/api/v2/jobs?seconds={seconds}",
+            headers={"X-Priority": priority, "X-Forwarded-For": f"198.51.100.{next(ADDRESSES)}"},
+        )
+        for _ in range(number)
+    ]
+
+
+ADDRESSES = count(1)
+
+
+def test_jobs_of_high_priority_go_first_and_no_more_than_15_are_under_way(runner: Running) -> None:
+    def waiting(number: int) -> bool:
+        return runner.metric("seawall_concurrency_waiting", name="database") == number
+
+    with ThreadPoolExecutor(60) as pool:
+        asked: list[Future[httpx.Response]] = jobs(runner, pool, PLACES, 1.5, "normal")
+        eventually(
+            lambda: runner.metric("seawall_concurrency_in_flight", name="database") == PLACES, "a full house"
+        )
+        asked += jobs(runner, pool, 10, 0, "normal")
+        eventually(lambda: waiting(10), "a queue")
+        asked += jobs(runner, pool, PLACES, 0.1, "high")
+        eventually(lambda: waiting(10 + PLACES), "a longer queue")
+        answers = [each.result(PATIENCE) for each in asked]
+
+    came: list[str] = runner.behind.get("/queries").json()["jobs"]
+    assert {200} == {answer.status_code for answer in answers}
+    assert (["high"] * PLACES, ["normal"] * 10) == (came[PLACES : 2 * PLACES], came[2 * PLACES :])
+
+
+def test_sigterm_lets_what_is_under_way_finish(runner: Running) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        (asked,) = jobs(runner, pool, 1, 1.0, "normal")
+        eventually(
+            lambda: runner.metric("seawall_concurrency_in_flight", name="database") == 1, "the job to begin"
+        )
+        runner.process.send_signal(signal.SIGTERM)
+
+        assert 200 == asked.result(PATIENCE).status_code
+    assert 0 == runner.process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize(("bound", "status"), [("1MiB", 503), ("128MiB", 422)])
+def test_bodies_that_are_held_have_no_more_than_the_start_line_says(
+    tmp_path: Path, bound: str, status: int
+) -> None:
+    with running("domain-runner", tmp_path, arguments=("--max-buffered", bound)) as runner:
+        answer = runner.client.post(
+            "/api/v2/domains",
+            content=bytes(2_000_000),
+            headers={"X-Forwarded-Proto": "https", "X-API-Key": KEY, "Content-Type": "application/json"},
+        )
+
+    assert status == answer.status_code
+
+
+def test_a_variable_that_is_missing_stops_the_start_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the variable API_KEYS_FILE is not set"):
+        load(policies_of("domain-runner"), PIPELINE_ORDER, env={})
+
+
+def test_latencies_errors_and_the_process_can_be_watched(runner: Running) -> None:
+    runner.client.get("/api/v2/status")
+    runner.client.post("/api/v2/domains", json=LIST)
+    metrics = runner.client.get("/api/v2/metrics").text
+    rest = r'endpoint="/api/v2/\*\*"'
+
+    for series in (
+        rf'seawall_http_request_duration_seconds_bucket\{{{rest},le="0\.5",method="GET"\}} 1\.0',
+        r'seawall_http_requests_total\{endpoint="/api/v2/domains/\*\*",method="POST",status="401"\} 1\.0',
+        r'seawall_refusals_total\{mode="enforce",reason="authenticate\.missing",route="lists"\} 1\.0',
+        r'seawall_concurrency_waiting\{name="database"\} 0\.0',
+        r"process_resident_memory_bytes \d",
+        r"process_cpu_seconds_total \d",
+    ):
+        assert re.search(rf"^{series}", metrics, re.MULTILINE), series
+
+
+def test_the_metrics_that_the_alert_rules_ask_for_are_there(runner: Running) -> None:
+    runner.client.get("/api/v2/status")
+
+    assert set() == missing_metrics(runner.status, "domain-runner")
+
+
+def test_ready_turns_to_not_ready_before_it_goes(runner: Running) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        (asked,) = jobs(runner, pool, 1, 1.0, "normal")
+        eventually(
+            lambda: runner.metric("seawall_concurrency_in_flight", name="database") == 1, "the job to begin"
+        )
+        runner.process.send_signal(signal.SIGTERM)
+        eventually(lambda: runner.status.get("/readyz").status_code == 503, "that it is not ready")
+        asked.result(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "kind", "place"),
+    [
+        ("RATE_LIMIT_PER_ADDRESS", "rest", "rate_limit", "rate_limit/by_address"),
+        ("RATE_LIMIT_PER_KEY", "rest", "rate_limit", "rate_limit/by_key"),
+        ("LISTS_PER_ADDRESS", "lists", "rate_limit", "rate_limit/lists_by_address"),
+    ],
+)
+def test_limits_are_set_by_variables(name: str, route: str, kind: str, place: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [{"id": "a", "sha256": "0" * 64}]}))
+    configuration = load(
+        policies_of("domain-runner"), PIPELINE_ORDER, env={"API_KEYS_FILE": str(keys), name: "777"}
+    )
+    (stated,) = [each for each in configuration.routes if each.name == route]
+
+    limits = {each.state_name: str(each.config.limit) for each in stated.policies if each.kind == kind}  # type: ignore[attr-defined]
+    assert "777/min" == limits[place]
