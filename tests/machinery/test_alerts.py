@@ -90,6 +90,11 @@ CASES: dict[str, list[tuple[str, dict[str, str], str, bool]]] = {
         ("long ago", {'refusals_total{reason="internal.error",route="a"}': "1+0x30"}, "25m", False),
         ("another reason", {'refusals_total{reason="size_limit.body",route="a"}': "_ _ 1 1"}, "3m", False),
     ],
+    "SeawallStoreFailing": [
+        ("away", {'redis_operations_total{operation="take",status="skipped"}': "0+9x20"}, "10m", True),
+        ("a full disk", {'sqlite_operations_total{operation="take",status="error"}': "0+9x20"}, "10m", True),
+        ("well", {'redis_operations_total{operation="take",status="ok"}': "0+9x20"}, "10m", False),
+    ],
     "SeawallErrorBudgetBurnsFast": [
         (
             "2 % fail for an hour",

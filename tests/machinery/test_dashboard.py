@@ -89,6 +89,7 @@ routes:
     policies:
       rate_limit: {{limit: 1/day, burst: 1}}
       concurrency: {{max: 10}}
+      retry: {{max_retries: 1, backoff: {{base: 1ms}}}}
       circuit_breaker: app
 """
 
@@ -107,10 +108,12 @@ async def test_whatever_rules_and_dashboard_name_is_told_by_a_running_process(tm
     policies = tmp_path / "policies.yaml"
     policies.write_text(POLICIES.format(port=9))  # nobody listens there
 
-    async with seawall(policies, "--audit-log", str(tmp_path / "audit.log")) as running:
-        statuses = [(await get(running.data, "/")).split()[1] for _ in range(2)]
-        metrics = await get(running.status, "/metrics")
-
-    told = set(re.findall(r"^(\w+)[ {]", metrics, re.MULTILINE))
-    assert ["502", "429"] == statuses
+    told: set[str] = set()
+    for store in (f"sqlite://{tmp_path / 'seawall.db'}", "redis://127.0.0.1:9"):  # this one is away
+        options = ("--audit-log", str(tmp_path / "audit.log"), "--store", store)
+        async with seawall(policies, *options) as running:
+            statuses = [(await get(running.data, "/")).split()[1] for _ in range(2)]
+            metrics = await get(running.status, "/metrics")
+        assert ["502", "429"] == statuses
+        told |= set(re.findall(r"^(\w+)[ {]", metrics, re.MULTILINE))
     assert set() == named - {"seawall_"} - told
