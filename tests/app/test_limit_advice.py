@@ -18,7 +18,7 @@ SIGNED = "webhook_signature: {scheme: github, secrets: [{env: S}]}"
 NOBODY = "no policy of this route proves who calls, so that {}; expected one that does"
 FEW = (
     "a provider sends all its webhooks from a few addresses, so that this limits them all together; "
-    "expected `key: [route.name]`, for what the service can bear"
+    "expected `key: [route.name]`, for what the service can bear, or to say `key: [client.ip]`"
 )
 LONGER = (
     "max_wait",
@@ -80,11 +80,13 @@ NEVER = ("limit", "it is never reached: rate_limit/a lets at most 150 through in
         ),
         pytest.param(
             routes(a=f"{{{SIGNED}, rate_limit: {{limit: 5/s, key: [client.ip]}}}}"),
-            [("key", FEW)],
-            id="webhooks",
+            [],
+            id="webhooks by address, where that is said",
         ),
         pytest.param(
-            routes(a=f"{{{SIGNED}, rate_limit: 5/s}}"), [("", FEW)], id="webhooks, by what is usual"
+            routes(a=f"{{{SIGNED}, rate_limit: 5/s}}"),
+            [("", FEW)],
+            id="webhooks by address, since nothing is said",
         ),
         pytest.param(
             routes(a=f"{{{SIGNED}, rate_limit: {{limit: 5/s, key: [route.name]}}}}"), [], id="as they should"

@@ -206,12 +206,10 @@ class Authenticate:
                 raise Rejection(
                     *UNAVAILABLE, cause=verdict.cause, facts=verdict.facts, retry_after=verdict.retry_after
                 )
-            forbidden = verdict.forbidden
-            status = INVALID if forbidden is None else FORBIDDEN
-            headers = self._challenge if forbidden is None else forbidden.headers
-            raise Rejection(
-                *status, headers=headers, cause=verdict.cause, facts=verdict.facts, change=verdict.change
-            )
+            told: dict[str, Any] = {"cause": verdict.cause, "facts": verdict.facts, "change": verdict.change}
+            if verdict.forbidden is not None:
+                raise Rejection(*FORBIDDEN, headers=verdict.forbidden.headers, **told)
+            raise Rejection(*INVALID, headers=self._challenge, **told)
         identity = verdict.identity
         if identity is not None:
             self._tell(exchange, identity)
