@@ -37,6 +37,7 @@ HANG = 30.0
 TIMES = {"TOTAL": 5.0, "RESPONSE": 2.0, "QUEUE": 1.0, "OPEN": 5.0, "SWEEP": 1.0}
 """Seconds at full scale: for an exchange, for a call, in a queue, until another try, between looks."""
 PATIENCE = 10.0
+_SPREAD = 7.0
 _HERE = Path(__file__).parent
 _LEAD = 0.5
 
@@ -45,6 +46,15 @@ def scaled(scale: float) -> dict[str, str]:
     """What the configurations have for their times: milliseconds, and seconds for Envoy."""
     values = {name: str(round(seconds / scale * 1000)) for name, seconds in TIMES.items()}
     return values | {f"{name}SECONDS": f"{seconds / scale:.3f}" for name, seconds in TIMES.items()}
+
+
+def spread(cycle: int, cycles: int) -> float:
+    """By how much this hang is longer than the others, in seconds at full scale.
+
+    Whoever tries again every few seconds is back at once where that happens to be the moment. So the ends of
+    the hangs are spread evenly over the 7 s from one of Seawall's tries to the next; peers have 5 to 7.
+    """
+    return ((cycle + 0.5) / cycles - 0.5) * _SPREAD
 
 
 class Outage:
@@ -94,7 +104,8 @@ class Outage:
         for cycle in range(self._cycles):
             await asyncio.sleep(begin + (2 * cycle + 0.5) * half - time.monotonic())
             since = await _tell(control, "hang")
-            await asyncio.sleep(begin + (2 * cycle + 1.5) * half - time.monotonic())
+            length = half + spread(cycle, self._cycles) / self._scale
+            await asyncio.sleep(begin + (2 * cycle + 0.5) * half + length - time.monotonic())
             hangs.append((since - begin, await _tell(control, "well") - begin))
         await asking
         load.close()
@@ -136,7 +147,7 @@ async def _answers(port: int) -> None:
 
 
 COLUMNS = ("", "answered", "of it: hung", "well", "p99 ms", "of answers", "refused at once", "slowly",
-           "calls while it hung", "back after s")  # fmt: skip
+           "calls while it hung", "back after s: median, longest")  # fmt: skip
 
 
 def table(runs: list[Run]) -> str:
@@ -153,13 +164,14 @@ def table(runs: list[Run]) -> str:
 
 
 def _row(name: str, found: Summary) -> tuple[str, ...]:
-    recovery = middle(found.recovery)
+    longest = None if None in found.recovery else max(filter(None, found.recovery), default=0.0)
+    times = ("never" if one is None else f"{one:.2f}" for one in (middle(found.recovery), longest))
     return (
         name,
         *(f"{share:.1%}" for share in (found.success, found.success_hung, found.success_well)),
         *(f"{seconds * 1000:.0f}" for seconds in (found.p99, found.p99_answered)),
         *(str(count) for count in (found.quick, found.slow, found.arrived_hung)),
-        "never" if recovery is None else f"{recovery:.2f}",
+        ", ".join(times),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -99,9 +100,10 @@ def bins(run: Run) -> list[Counter[str]]:
 
 
 def middle(recovery: Sequence[float | None]) -> float | None:
-    """The median, where it recovered each time."""
-    times = [one for one in recovery if one is not None]
-    return median(times) if times and len(times) == len(recovery) else None
+    """The median, for which never is longer than any time."""
+    times = [math.inf if one is None else one for one in recovery]
+    found = median(times) if times else math.inf
+    return None if found == math.inf else found
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -10,6 +10,7 @@ from bench.outage.figures import GOOD, NONE, OUTCOMES, QUICK, SLOW, Run, bins, m
 WIDTH = 860
 _LEFT, _RIGHT, _TOP = 44, 24, 112
 _PANEL, _TITLE, _GAP = 84, 28, 20
+_MOST_LABELS = 200
 _STRIP = 7
 """How far the hang shows above full columns."""
 _COLOURS = {GOOD: "#1284b8", QUICK: "#b8c4ce", SLOW: "#e8993a", NONE: "#c0392b"}
@@ -24,9 +25,14 @@ _STYLE = (
 def draw(runs: Sequence[Run], rate: float, about: str) -> str:
     """An SVG document."""
     height = _TOP + len(runs) * (_TITLE + _PANEL + _GAP) + 28
-    hang = round((runs[0].hangs[0][1] - runs[0].hangs[0][0]) / runs[0].second)
+    hang = round(runs[0].seconds / len(runs[0].hangs) / runs[0].second / 2)
     parts = [
-        _text(24, 34, f"An upstream that hangs for {hang} s of every {2 * hang}, {rate:g} requests/s", "big"),
+        _text(
+            24,
+            34,
+            f"An upstream that hangs for about {hang} s of every {2 * hang}, {rate:g} requests/s",
+            "big",
+        ),
         _text(24, 54, f"Each column: what became of the requests of one second. {about}", "note"),
         *_legend(),
     ]
@@ -82,7 +88,7 @@ def _panel(run: Run, rate: float, top: int) -> Iterator[str]:
                 )
     yield f'<path class="axis" d="M{_LEFT}.5 {top + _TITLE}V{bottom}.5H{WIDTH - _RIGHT}"/>'
     yield _text(_LEFT - 6, top + _TITLE + 10, f"{rate:g}", "note end")
-    for second in range(0, len(columns) + 1, 10):
+    for second in range(0, len(columns) + 1, 10 if len(columns) <= _MOST_LABELS else 30):
         yield _text(round(_LEFT + second * width), bottom + 14, str(second), "note middle")
 
 

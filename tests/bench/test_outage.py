@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.outage.__main__ import DIRECT, Outage, scaled, table
+from bench.outage.__main__ import DIRECT, Outage, scaled, spread, table
 from bench.outage.figures import GOOD, NONE, QUICK, SLOW, Run, bins, middle, outcome, summary
 from bench.outage.load import BROKEN, GAVE_UP, Asked, Load
 from bench.outage.picture import draw
@@ -79,7 +79,7 @@ def test_what_never_comes_back_is_not_given_a_time() -> None:
     after = [Asked(2.0 + number / 100, 0.01, 503) for number in range(200)]
 
     assert (None,) == tuple(summary(run(after)).recovery)
-    assert (None, 2.0) == (middle([1.0, None]), middle([1.0, 2.0, 3.0]))
+    assert (None, 2.0, 3.0) == (middle([1.0, None]), middle([1.0, 2.0, 3.0]), middle([1.0, 3.0, None]))
 
 
 def test_columns_are_seconds_of_the_full_scale() -> None:
@@ -93,6 +93,12 @@ def test_times_are_scaled_and_said_in_both_ways() -> None:
     values = scaled(10)
 
     assert ("200", "0.200") == (values["RESPONSE"], values["RESPONSESECONDS"])
+
+
+def test_hangs_end_at_other_moments_each_and_are_as_long_as_is_said_on_average() -> None:
+    offsets = [spread(cycle, 5) for cycle in range(5)]
+
+    assert (5, 0.0, True) == (len(set(offsets)), round(sum(offsets), 6), max(map(abs, offsets)) < 3.5)
 
 
 def test_a_run_survives_being_written() -> None:
