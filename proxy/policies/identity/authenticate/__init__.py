@@ -202,14 +202,7 @@ class Authenticate:
         if self._dropped:
             exchange.request.headers.drop(self._dropped)
         if verdict.wrong:
-            if verdict.unjudged:
-                raise Rejection(
-                    *UNAVAILABLE, cause=verdict.cause, facts=verdict.facts, retry_after=verdict.retry_after
-                )
-            told: dict[str, Any] = {"cause": verdict.cause, "facts": verdict.facts, "change": verdict.change}
-            if verdict.forbidden is not None:
-                raise Rejection(*FORBIDDEN, headers=verdict.forbidden.headers, **told)
-            raise Rejection(*INVALID, headers=self._challenge, **told)
+            raise self._refusal(verdict)
         identity = verdict.identity
         if identity is not None:
             self._tell(exchange, identity)
@@ -217,6 +210,14 @@ class Authenticate:
                 exchange.identity = identity
         elif self._is_required(exchange):
             raise Rejection(*MISSING, headers=self._challenge)
+
+    def _refusal(self, verdict: Verdict) -> Rejection:
+        cause, facts, forbidden = verdict.cause, verdict.facts, verdict.forbidden
+        if verdict.unjudged:
+            return Rejection(*UNAVAILABLE, cause=cause, facts=facts, retry_after=verdict.retry_after)
+        if forbidden is not None:
+            return Rejection(*FORBIDDEN, headers=forbidden.headers, cause=cause, facts=facts)
+        return Rejection(*INVALID, headers=self._challenge, cause=cause, facts=facts, change=verdict.change)
 
     def _is_required(self, exchange: Exchange) -> bool:
         request = exchange.request
