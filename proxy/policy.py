@@ -169,6 +169,23 @@ async def at_once(work: Callable[[], T]) -> T:
     return work()
 
 
+class Vault(Protocol):
+    """Keeps what others may not read from those who can read the store."""
+
+    def put(self, plain: bytes, place: bytes) -> bytes:
+        """What may be kept at `place`, and opens nowhere else."""
+        ...
+
+    def get(self, kept: bytes, place: bytes) -> bytes | None:
+        """What was put there; None where nobody here has put it there."""
+        ...
+
+
+def unsealed() -> Vault | None:
+    """Where no key is given, and where the store is in memory."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """All that a policy may depend on. Handed in once, when it is built."""
@@ -187,6 +204,9 @@ class Services:
     """For keys and certificates from elsewhere."""
     in_thread: InThread = at_once
     """For slow hashes."""
+    vault: Callable[[], Vault | None] = unsealed
+    """For a constructor: how to seal what is kept in the store; None where it is kept as it is. Raises
+    ValueError where the keys are wrong."""
 
     def shared(self, key: str, make: Callable[[], T]) -> T:
         """State of this policy's name that outlives a reload, by `key`; `make` makes the first."""

@@ -1,6 +1,7 @@
-"""Sealed values: secrets that may stand in a policy file, since only who has the key can read them.
+"""Sealed values: secrets that may stand in a policy file, since only who has the key can read them; and
+answers that may stand in a store.
 
-A sealed value is, in base64url without padding, one after the other:
+A sealed value is, in a file in base64url without padding, one after the other:
 
     version   1 byte, always 1
     key id    8 bytes: which key opens it
@@ -10,8 +11,9 @@ A sealed value is, in base64url without padding, one after the other:
 
 Salt and nonce are random for each value. What encrypts is made from key and salt by
 HKDF-SHA256 (RFC 5869), so that no two values share it, and what stands before the encrypted
-value is authenticated with it. The key id is made from the key by HKDF too, and tells
-nothing of it. Only the length of the secret can be seen.
+value is authenticated with it; so is the place in a store, where it has one. The key id is
+made from the key by HKDF too, and tells nothing of it. Only the length of the secret can be
+seen.
 """
 
 from __future__ import annotations
@@ -58,22 +60,32 @@ class SealKey(NamedTuple):
 
 def seal(key: SealKey, secret: bytes, random: bytes) -> str:
     """`secret`, readable to who has `key`. `random` has `RANDOM_BYTES` that were never used before."""
+    return urlsafe_b64encode(sealed(key, secret, random)).decode().rstrip("=")
+
+
+def opened(text: str, keys: Iterable[SealKey]) -> bytes:
+    """The secret in a sealed value; raises NotOpened."""
+    return unsealed(_read(text), keys)
+
+
+def sealed(key: SealKey, secret: bytes, random: bytes, place: bytes = b"") -> bytes:
+    """The same in bytes. It only opens at `place`: nobody can move it to another."""
     # Only here, since a start without sealed values need not wait for it.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
     salt, nonce = random[:_SALT_BYTES], random[_SALT_BYTES:RANDOM_BYTES]
     head = _VERSION + key.id + salt + nonce
     cipher = AESGCM(_derived(key.key, salt, _ENCRYPTS, KEY_BYTES))
-    return urlsafe_b64encode(head + cipher.encrypt(nonce, secret, head)).decode().rstrip("=")
+    return head + cipher.encrypt(nonce, secret, head + place)
 
 
-def opened(text: str, keys: Iterable[SealKey]) -> bytes:
-    """The secret in a sealed value; raises NotOpened."""
+def unsealed(value: bytes, keys: Iterable[SealKey], place: bytes = b"") -> bytes:
+    """What `sealed` has sealed for `place`; raises NotOpened."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
-    sealed = _read(text)
-    head, named = sealed[:_HEAD_ENDS], sealed[len(_VERSION) : _ID_ENDS]
+    _check(value)
+    head, named = value[:_HEAD_ENDS], value[len(_VERSION) : _ID_ENDS]
     keys = tuple(keys)
     key = next((each for each in keys if each.id == named), None)
     if key is None:
@@ -81,7 +93,7 @@ def opened(text: str, keys: Iterable[SealKey]) -> bytes:
         raise NotOpened(f"the key {named.hex()} sealed it, which is not given; those that are: {known}")
     cipher = AESGCM(_derived(key.key, head[_ID_ENDS:_SALT_ENDS], _ENCRYPTS, KEY_BYTES))
     try:
-        return cipher.decrypt(head[_SALT_ENDS:], sealed[_HEAD_ENDS:], head)
+        return cipher.decrypt(head[_SALT_ENDS:], value[_HEAD_ENDS:], head + place)
     except InvalidTag:
         raise NotOpened(_DAMAGED) from None
 
@@ -101,14 +113,18 @@ _DAMAGED = "the sealed value is damaged; expected it as `seawall seal` printed i
 
 def _read(text: str) -> bytes:
     try:
-        sealed = _unpadded(bare(text))
+        value = _unpadded(bare(text))
     except NotBase64:
         raise NotOpened(_DAMAGED) from None
-    if len(sealed) < _HEAD_ENDS + _TAG_BYTES:
+    _check(value)
+    return value
+
+
+def _check(value: bytes) -> None:
+    if len(value) < _HEAD_ENDS + _TAG_BYTES:
         raise NotOpened(_DAMAGED)
-    if not sealed.startswith(_VERSION):
-        raise NotOpened(f"the sealed value is of version {sealed[0]}; expected version {_VERSION[0]}")
-    return sealed
+    if not value.startswith(_VERSION):
+        raise NotOpened(f"the sealed value is of version {value[0]}; expected version {_VERSION[0]}")
 
 
 def _unpadded(text: str) -> bytes:

@@ -7,7 +7,7 @@ problem is reported, at its place in the files.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from random import Random
@@ -26,7 +26,18 @@ from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
 from proxy.policies.admission.size_limit import SizeLimitConfig
 from proxy.policies.identity.authenticate import AuthenticateConfig
-from proxy.policy import Hooks, InThread, Policy, Report, Services, Shared, at_once, unreported
+from proxy.policy import (
+    Hooks,
+    InThread,
+    Policy,
+    Report,
+    Services,
+    Shared,
+    Vault,
+    at_once,
+    unreported,
+    unsealed,
+)
 from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
 from proxy.router.rules import Rule
@@ -58,6 +69,7 @@ class Parts:
     """Asked on every route before any policy."""
     fetch: Fetch = offline
     in_thread: InThread = at_once
+    vault: Callable[[], Vault | None] = unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +197,7 @@ class _Compiler:
             parts.report,
             fetch=parts.fetch,
             in_thread=parts.in_thread,
+            vault=parts.vault,
         )
         return kind.build(policy.config, services)
 

@@ -24,6 +24,7 @@ from proxy.app.loading import load_steadily
 from proxy.app.reload_log import ReloadLog
 from proxy.app.settings import Settings
 from proxy.app.store_health import store_health
+from proxy.app.vault import vault
 from proxy.app.watching import Watcher
 from proxy.app.workers import Workers
 from proxy.clock import Clock, SystemClock
@@ -36,7 +37,7 @@ from proxy.errors import ConfigError, Problem
 from proxy.exchange import Response, RouteFacts
 from proxy.fetch import Fetch
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Hooks, InThread, Shared, Switched
+from proxy.policy import Hooks, InThread, Shared, Switched, unsealed
 from proxy.router import Entry, RoutingTable
 from proxy.stores.guarded import GuardedStore
 from proxy.stores.memory import MemoryStore
@@ -108,15 +109,17 @@ class Proxy:
         self._store = store or MemoryStore(self.clock)
         self._fetcher = Fetcher()
         self._workers = Workers()
+        random = random or SystemRandom()
         self._parts = Parts(
             self.clock,
-            random or SystemRandom(),
+            random,
             self._store,
             Shared(),
             log_change,
             () if self.audit is None else (Hooks(on_request=self.audit.admit),),
             fetch=fetch or self._fetcher,
             in_thread=in_thread or self._workers,
+            vault=partial(vault, os.environ, random) if isinstance(self._store, GuardedStore) else unsealed,
         )
         self._breakers = Breakers(self._parts.state)
         self._pools: dict[str, tuple[UpstreamConfig, Pool]] = {}

@@ -44,6 +44,8 @@ MOST_SERIES = 2_000
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 _OPEN_METRICS = "application/openmetrics-text"
 _EXCEEDED = "rate_limit.exceeded"
+_STORE, _OTHER_STORE = "store", "circuit_breaker/store"
+"""The breaker of the store; that of a policy, where an operator or a route has called it so."""
 _STATES = {"closed": 0, "open": 1, "half-open": 2}
 _NAMESPACE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -212,9 +214,9 @@ class Metrics(Collector):
         breakers = GaugeMetricFamily(
             self._name("circuit_breaker_state"), "0 closed, 1 open, 2 half-open.", labels=("name",)
         )
-        states = {**self._breakers()}
+        states = {_OTHER_STORE if name == _STORE else name: state for name, state in self._breakers().items()}
         if self._store is not None:
-            states["store"] = self._store.condition().breaker
+            states[_STORE] = self._store.condition().breaker
         for name, state in states.items():
             breakers.add_metric((name,), _STATES[state])
         yield breakers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -19,6 +20,7 @@ from proxy.errors import StoreError
 from proxy.stores.protocol import Buckets
 from proxy.stores.sqlite import SqliteStore
 from proxy.testing import FakeClock
+from tests.app.seawall import ROOT, ask_for_permission
 
 TEN = Buckets("ten", Quota(10, 3600.0, 10))
 
@@ -174,14 +176,22 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path, clock: FakeCl
         SqliteStore(tmp_path / "missing" / "store.db", clock)
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-async def test_a_folder_that_may_not_be_written_is_refused_at_start(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_folder_that_may_not_be_written_is_refused_at_start(tmp_path: Path) -> None:
+    opening = "SqliteStore(Path(sys.argv[1]), SystemClock())"
+    script = (
+        "import sys; from pathlib import Path; from proxy.clock import SystemClock; "
+        f"from proxy.stores.sqlite import SqliteStore; {opening}"
+    )
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(ValueError, match="Permission denied"):
-            SqliteStore(tmp_path / "store.db", clock)
+        ran = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / "store.db")],
+            stderr=subprocess.PIPE, cwd=ROOT, preexec_fn=ask_for_permission, check=False, text=True,
+        )  # fmt: skip
     finally:
         tmp_path.chmod(0o700)
+
+    assert re.search(r"ValueError: .*Permission denied", ran.stderr), ran.stderr
 
 
 async def test_a_second_process_is_refused_at_start(path: Path, clock: FakeClock) -> None:

@@ -23,6 +23,13 @@ class LiveValkey:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
 
+    @classmethod
+    def at(cls, url: str) -> LiveValkey:
+        """One that somebody else has started, to say something to."""
+        made = cls()
+        made.port = int(url.rpartition(":")[2])
+        return made
+
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"

@@ -40,7 +40,8 @@ async def test_prometheus_sees_what_the_store_was_asked_and_how_it_is() -> None:
         with suppress(StoreError):
             await store.set("k", b"", 1)
 
-    text = Metrics("ingestion", store=store).render()[0].decode()
+    breakers = {"store": "closed", "app": "half-open"}
+    text = Metrics("ingestion", store=store, breakers=lambda: breakers).render()[0].decode()
 
     for line in (
         'ingestion_redis_operations_total{operation="get",status="ok"} 1.0',
@@ -50,6 +51,8 @@ async def test_prometheus_sees_what_the_store_was_asked_and_how_it_is() -> None:
         'ingestion_redis_operation_duration_seconds_bucket{le="0.005",operation="get"} 1.0',
         'ingestion_redis_operation_duration_seconds_count{operation="set"} 5.0',
         'ingestion_circuit_breaker_state{name="store"} 1.0',
+        'ingestion_circuit_breaker_state{name="circuit_breaker/store"} 0.0',  # a policy of that name
+        'ingestion_circuit_breaker_state{name="app"} 2.0',
     ):
         assert line in text, line
 

@@ -33,7 +33,10 @@ remembers together, and a reload keeps it. The memory store holds 100,000 keys o
 policies together, and a restart forgets them; with `--store sqlite:///path` they survive it, and with
 `--store redis://host` all replicas remember together. Nothing is forgotten to make room, since that would
 let a duplicate pass. Where the store is full or out of reach, `when_store_fails` says what happens: `refuse`
-with `503` and `Retry-After`, or `allow` it to pass unguarded. A message that is under way is
+with `503` and `Retry-After`; `allow` it to pass unguarded; or `local`: go on in memory, where each replica
+knows only what came to it, and remembers that when the store is back. So a message that is replayed to
+another replica meanwhile, or afterwards, passes once more, and with the memory store `local` is
+`refuse`: where a replay does harm, leave it at `refuse`. A message that is under way is
 remembered for `pending_for` at most, so that a crash doesn't shut it out; make that longer than a
 request can take. Where the store fails after the upstream has answered, it stays under way until then.
 
@@ -48,7 +51,6 @@ counts is that the upstream answered.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -60,6 +62,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration
 from proxy.errors import Rejection, StoreError
 from proxy.exchange import Exchange, Forward, Response
+from proxy.policies.claims import Claim, Claims, WhenStoreFails
 from proxy.policies.keys import needs_body, reader, shown
 from proxy.policy import Services
 
@@ -96,10 +99,7 @@ class ReplayGuardConfig(PolicyConfig, frozen=True, kw_only=True):
     pending_for: Annotated[
         Duration, Meta(gt=0, description="For how long a message counts as being worked on, at most.")
     ] = Duration(300)
-    when_store_fails: Annotated[
-        Literal["refuse", "allow"],
-        Meta(description="Without the store: `refuse` with 503, or `allow` without a guard."),
-    ] = "refuse"
+    when_store_fails: WhenStoreFails = "refuse"
 
     def check(self) -> Iterator[tuple[str, str]]:
         """A key that a replay can't change."""
@@ -120,7 +120,7 @@ class ReplayGuard:
     """See the module's docstring."""
 
     def __init__(self, config: ReplayGuardConfig, services: Services) -> None:
-        self._store = services.store
+        self._claims = Claims(services, config.when_store_fails)
         self._random = services.random
         self._name = services.name
         self._keys = config.key
@@ -139,24 +139,25 @@ class ReplayGuard:
             raise Rejection(*KEY_MISSING, facts=facts, policy=self._name)
         key, mine = f"{self._name}:{said}", self._random.randbytes(16)
         try:
-            standing = await self._store.claim(key, mine, self._pending_for)
+            claim = await self._claims.claim(key, mine, self._pending_for)
         except StoreError as error:
             if self._allows_unguarded:
                 return await forward(exchange)
             raise self._unavailable(error) from None
-        if standing is not None:
-            raise self._refusal(standing, exchange, body)
-        return await self._once(exchange, forward, key, mine)
+        if claim.standing is not None:
+            raise self._refusal(claim.standing, exchange, body)
+        return await self._once(exchange, forward, claim, key, mine)
 
-    async def _once(self, exchange: Exchange, forward: Forward, key: str, mine: bytes) -> Response:
+    async def _once(
+        self, exchange: Exchange, forward: Forward, claim: Claim, key: str, mine: bytes
+    ) -> Response:
         answered = False
         try:
             response = await forward(exchange)
             answered = 200 <= response.status < 300
         finally:
             # Also when the client has left: it is not known to have been done.
-            with suppress(StoreError):  # the answer is there, and the claim ends by itself
-                await self._store.confirm(key, mine, _DONE, self._ttl if answered else 0)
+            await self._claims.settle(claim, key, mine, _DONE, self._ttl if answered else 0)
         return response
 
     def _refusal(self, standing: bytes, exchange: Exchange, body: bytes) -> Rejection:

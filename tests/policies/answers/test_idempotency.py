@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
+from proxy.app.vault import vault
 from proxy.config.keys import Key
 from proxy.config.units import Duration, Size, StatusSet
 from proxy.errors import Rejection, StoreError, UpstreamError
@@ -22,6 +25,7 @@ from proxy.policy import Hooks, Services
 from proxy.shadow import in_shadow
 from proxy.stores.memory import MemoryStore
 from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
+from tests.policies.away import Remote
 from tests.policies.reading import fields, problems, refusal
 
 BY_HEADER = (Key("header:Idempotency-Key"),)
@@ -651,3 +655,80 @@ def test_check_says_it_in_words() -> None:
     expected = "at most one answered in 1d, for each value of the header Idempotency-Key"
 
     assert (expected,) == a_config().in_words()
+
+
+async def test_without_the_store_it_may_go_on_in_memory() -> None:
+    clock = FakeClock()
+    services = replace(fake_services(clock), store=Remote(clock, away=True))
+    shop = Shop(services=services, when_store_fails="local")
+
+    first, again = await shop.ask(), await shop.ask()
+
+    assert (1, [False, True]) == (shop.calls, [is_replayed(first), is_replayed(again)])
+
+
+# ---- sealed
+
+
+def sealed_shop(clock: FakeClock, store: MemoryStore, keys: str, **settings: Any) -> Shop:
+    made = partial(vault, {"SEAWALL_SEAL_KEY": keys}, Random(1))
+    return Shop(services=replace(fake_services(clock, name="s"), store=store, vault=made), **settings)
+
+
+async def test_a_sealed_answer_is_given_again_and_cannot_be_read_in_the_store() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    shop = sealed_shop(clock, store, "11" * 32)
+
+    await shop.ask()
+    [kept] = [value for _, value, _ in store._values.items.values()]  # type: ignore[attr-defined]  # a dict
+
+    assert is_replayed(again := await shop.ask())
+    assert CREATED.content == again.content
+    assert [] == [word for word in (b"ticket", b"42", b"Set-Cookie", b"Made") if word in kept]
+
+
+@pytest.mark.parametrize(
+    ("keys", "replayed"),
+    [
+        pytest.param("22" * 32 + "," + "11" * 32, True, id="a new key before the old one"),
+        pytest.param("22" * 32, False, id="without the old one"),
+    ],
+)
+async def test_after_a_change_of_keys(keys: str, replayed: bool) -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    await sealed_shop(clock, store, "11" * 32).ask()
+    after = sealed_shop(clock, store, keys)
+
+    again = await after.ask()
+
+    expected = (201, None) if replayed else (409, "idempotency.answer_not_kept")
+    assert 0 == after.calls
+    assert expected == ((again.status, None) if replayed else refusal(again))
+
+
+async def test_an_answer_in_the_clear_is_not_believed_where_answers_are_sealed() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    await Shop(services=replace(fake_services(clock, name="s"), store=store)).ask()
+
+    again = await sealed_shop(clock, store, "11" * 32).ask()
+
+    assert (409, "idempotency.answer_not_kept") == refusal(again)
+
+
+async def test_an_answer_that_was_moved_to_another_key_is_not_given() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    shop = sealed_shop(clock, store, "11" * 32)
+    await shop.ask(asked("mine"))
+    items: Any = store._values.items
+    [[place, (until, word, size)]] = items.items()
+    await shop.ask(asked("yours"))
+    [other] = [key for key in items if key != place]
+    items[other] = (until, word, size)
+
+    again = await shop.ask(asked("yours"))
+
+    assert (409, "idempotency.answer_not_kept") == refusal(again)

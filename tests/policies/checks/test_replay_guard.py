@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from proxy.policies.identity.webhook_signature import WebhookSignature, WebhookS
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
 from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
+from tests.policies.away import Remote
 from tests.policies.reading import fields, problems, refusal
 
 PASSED = (200, None)
@@ -278,3 +280,12 @@ def test_what_cannot_be_meant_is_refused_at_load(policy: str, expected: list[str
 
 def test_it_is_told_in_words() -> None:
     assert ("at most one answered with 2xx in 1d, for each body",) == a_config().in_words()
+
+
+async def test_without_the_store_it_may_go_on_in_memory() -> None:
+    clock = FakeClock()
+    services = replace(fake_services(clock), store=Remote(clock, away=True))
+
+    found = await answers(ReplayGuard(a_config(when_store_fails="local"), services), post(), post())
+
+    assert [PASSED, ACKNOWLEDGED] == found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 from proxy.algorithms.lines import Lines
 from proxy.config.keys import Key
 from proxy.config.units import Duration, Rate
-from proxy.errors import StoreError
 from proxy.exchange import Exchange, Outcome, Response
 from proxy.pipeline import Pipeline, Waiting
 from proxy.policies.resilience.pace import Pace, PaceConfig
@@ -22,34 +22,13 @@ from proxy.policies.resilience.pace.crossing import QueueConfig
 from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policy import Gauged, Hooks, Services
 from proxy.shadow import in_shadow
-from proxy.stores.memory import MemoryStore
 from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
+from tests.policies.away import Remote
 from tests.policies.reading import problems, refusal
 
 EXCEEDED = (503, "pace.exceeded")
 FULL = (503, "pace.queue_full")
 TWO = {"limit": Rate("2/s"), "max_wait": Duration(30)}
-
-
-class Away:
-    """A store that is away until it is told otherwise, and answers after a while."""
-
-    def __init__(self, clock: FakeClock, *, away: bool = True, takes: float = 0.0) -> None:
-        self.away, self.takes = away, takes
-        self.local = MemoryStore(clock)
-        self._clock, self._store = clock, MemoryStore(clock)
-
-    async def take(self, *wanted: Any) -> Any:
-        if self.away:
-            raise StoreError("gone")
-        if self.takes:
-            await self._clock.sleep(self.takes)
-        return await self._store.take(*wanted)
-
-    def __getattr__(self, verb: str) -> Any:
-        if verb.endswith("_now"):
-            raise AttributeError(verb)
-        return getattr(self._store, verb)
 
 
 class Crossing:
@@ -133,8 +112,8 @@ STORES = pytest.mark.parametrize(
     "store",
     [
         pytest.param(None, id="a store at hand"),
-        pytest.param(lambda clock: Away(clock, away=False), id="one that has to be asked"),
-        pytest.param(lambda clock: Away(clock, away=False, takes=0.001), id="one that takes its time"),
+        pytest.param(Remote, id="one that has to be asked"),
+        pytest.param(lambda clock: Remote(clock, takes=0.001), id="one that takes its time"),
     ],
 )
 
@@ -369,7 +348,7 @@ async def test_the_last_requests_of_an_older_revision_do_not_bring_its_rate_back
     ],
 )
 async def test_without_the_store_it_does_as_it_says(way: str, outcomes: list[Any]) -> None:
-    crossing = Crossing(store=Away, when_store_fails=way, **TWO)
+    crossing = Crossing(store=lambda clock: Remote(clock, away=True), when_store_fails=way, **TWO)
 
     guests = [await crossing.come() for _ in range(3)]
 
@@ -377,7 +356,7 @@ async def test_without_the_store_it_does_as_it_says(way: str, outcomes: list[Any
 
 
 async def test_who_waits_when_the_store_goes_and_comes_back_gets_its_turn() -> None:
-    crossing = Crossing(store=lambda clock: Away(clock, away=False), **TWO)
+    crossing = Crossing(store=Remote, **TWO)
     for name in "abcd":
         await crossing.come(name)
     store: Any = crossing.services.store
@@ -443,11 +422,12 @@ class Storm:
         self._config = {"limit": LIMIT, "burst": BURST, "max_wait": Duration(MAX_WAIT)}
         self.crossing = Crossing(store=store, queue=QueueConfig(size=6), **self._config)
         self.came: list[Guest] = []
+        self._names = count()
 
     async def play(self, event: str, number: int) -> None:
         clock, store = self.crossing.clock, self.crossing.services.store
         if event == "come":
-            self.came.append(await self.crossing.come(str(len(self.came))))
+            self.came.append(await self.crossing.come(str(next(self._names))))
         elif event.startswith("leave"):
             waiting = [guest for guest in self.came if guest.outcome is None]
             if waiting:
@@ -457,7 +437,7 @@ class Storm:
             await clock.advance(0.37 * number if event == "wait" else 0.0004 * number)
         elif event == "reload":
             self.crossing = self.crossing.reloaded(queue=QueueConfig(size=4 + number), **self._config)
-        elif isinstance(store, Away):
+        elif isinstance(store, Remote):
             store.takes = 0.001 * number
         await turns()
 

@@ -40,12 +40,24 @@ as `deadline` and `pending_for` let it.
 **Where nobody knows what became of the first**: the upstream broke off or took too long, or the client
 left, upon which its call is given up. Then the key is forgotten, so that the next try gets through, and the
 upstream may see the request twice; with `on_unknown: hold` it stays under way until `pending_for` is
-over. So does a request that was under way when this process died.
+over. So does a request that was under way when this process died, with either setting: with a store that
+outlives it, repetitions get `409` until then, and the next one after that gets through.
 
 **State.** An answer for each key, by the policy's name: a reload keeps it, and several routes with a
 named policy remember together. The memory store holds 100,000 keys or 64 MiB of all policies together,
-and a restart forgets them; nothing is forgotten to make room. Where the store is full or out of reach,
-`when_store_fails` says what happens: `refuse` with `503`, or `allow` the request to pass unguarded.
+and a restart forgets them; with `--store sqlite:///path` they survive it, and with `--store redis://host` all
+replicas remember together. Nothing is forgotten to make room.
+
+**Sealed.** In sqlite and redis, answers (status, header fields, body) are encrypted with the first key of
+`SEAWALL_SEAL_KEY` or `--seal-key-file`, where one is given, and open with any of them, for their key and
+request only. Put a new key before the old one and keep that for `ttl`: of an answer that no key opens, or
+that stands there in the clear, only that it was done is known. Never encrypted are the hashes of
+keys, callers and requests, by which repetitions are found, and how long an answer is.
+
+**Without the store.** Where it is out of reach or full, `when_store_fails` says what happens: `refuse`
+with `503`; `allow` the request to pass unguarded; or `local`: go on in memory, where each replica knows
+only what it has been asked itself, and remembers that when the store is back. So a repetition that comes
+to another replica meanwhile, or afterwards, is done again; with the memory store `local` is `refuse`.
 
 **In shadow.** With state of its own, which learns that requests were done, but keeps no answers: what
 it would have answered is reported. Facts of the body are known where an enforced policy reads it.
@@ -57,7 +69,6 @@ clients; keys of others; answers that are too large; a store that fails between 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -72,6 +83,7 @@ from proxy.exchange import Exchange, Forward, Response
 from proxy.policies.answers.idempotency.record import Record, answered, done, pending
 from proxy.policies.answers.idempotency.respond import OnDuplicateConfig, Words
 from proxy.policies.answers.idempotency.sameness import Part, Sameness
+from proxy.policies.claims import Claim, Claims, WhenStoreFails
 from proxy.policies.keys import shown
 from proxy.policy import Services
 
@@ -154,10 +166,7 @@ class IdempotencyConfig(PolicyConfig, frozen=True, kw_only=True):
     pending_for: Annotated[
         Duration, Meta(gt=0, description="For how long a request counts as being worked on, at most.")
     ] = Duration(300)
-    when_store_fails: Annotated[
-        Literal["refuse", "allow"],
-        Meta(description="Without the store: `refuse` with 503, or `allow` without a guard."),
-    ] = "refuse"
+    when_store_fails: WhenStoreFails = "refuse"
 
     def check(self) -> Iterator[tuple[str, str]]:
         """Keys that can be known, and statuses that are answers."""
@@ -201,7 +210,8 @@ class Idempotency:
 
     def __init__(self, config: IdempotencyConfig, services: Services) -> None:
         self._config = config
-        self._store = services.store
+        self._claims = Claims(services, config.when_store_fails)
+        self._vault = services.vault()
         self._clock = services.clock
         self._random = services.random
         self._name = services.name
@@ -222,33 +232,39 @@ class Idempotency:
         digest = self._same.fingerprint(exchange, body)
         mine = pending(self._random.randbytes(16), digest)
         try:
-            standing = await self._first_or_standing(key, mine, digest)
+            claim = await self._first_or_standing(key, mine, digest)
         except StoreError as error:
             if self._config.when_store_fails == "allow":
                 return await forward(exchange)
             raise self._unavailable(error) from None
-        if standing is None:
-            return await self._once(exchange, forward, key, mine)
-        return self._again(exchange, body, Record.read(standing, _as_it_is), digest)
+        if claim.standing is None:
+            return await self._once(exchange, forward, claim, key, mine)
+        return self._again(exchange, body, self._read(claim.standing, key), digest)
 
-    async def _first_or_standing(self, key: str, mine: bytes, digest: bytes) -> bytes | None:
-        """None for who is the first; else what stands there, once that is an answer where we wait for it."""
+    async def _first_or_standing(self, key: str, mine: bytes, digest: bytes) -> Claim:
+        """Who is the first; else what stands there, once that is an answer where we wait for it."""
         pause = _FIRST_LOOK
         while True:
-            standing = await self._store.claim(key, mine, self._config.pending_for)
-            if standing is None or self._config.on_in_flight == "refuse":
-                return standing
-            record = Record.read(standing, _as_it_is)
+            claim = await self._claims.claim(key, mine, self._config.pending_for)
+            if claim.standing is None or self._config.on_in_flight == "refuse":
+                return claim
+            record = self._read(claim.standing, key)
             if not record.pending or record.digest != digest:
-                return standing
+                return claim
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LAST_LOOK)
 
-    async def _once(self, exchange: Exchange, forward: Forward, key: str, mine: bytes) -> Response:
+    def _read(self, standing: bytes, key: str) -> Record:
+        vault = self._vault
+        return Record.read(standing, key, vault.get if vault is not None else _as_it_is)
+
+    async def _once(
+        self, exchange: Exchange, forward: Forward, claim: Claim, key: str, mine: bytes
+    ) -> Response:
         digest, known, word = mine[-32:], False, b""
         try:
             response = await forward(exchange)
-            word = await self._word(exchange, response, digest)
+            word = await self._word(exchange, response, key, digest)
             known = True
         except Rejection as error:
             known = _nothing_done(error, exchange)
@@ -259,15 +275,17 @@ class Idempotency:
             # Also where the client has left, upon which its call is given up.
             ttl = self._config.ttl if word else 0
             if known or self._config.on_unknown == "forget":
-                with suppress(StoreError):  # the answer is there, and the claim ends by itself
-                    await self._store.confirm(key, mine, word, ttl)
+                await self._claims.settle(claim, key, mine, word, ttl)
 
-    async def _word(self, exchange: Exchange, response: Response, digest: bytes) -> bytes:
+    async def _word(self, exchange: Exchange, response: Response, key: str, digest: bytes) -> bytes:
         """What to remember of it; empty where it is to be forgotten."""
         if not response.from_upstream or response.status not in self._statuses:
             return b""
         body = None if exchange.in_shadow else await self._body(response)
-        return done(digest) if body is None else answered(digest, response, body, _as_it_is)
+        if body is None:
+            return done(digest)
+        vault = self._vault
+        return answered(key, digest, response, body, vault.put if vault is not None else _as_it_is)
 
     async def _body(self, response: Response) -> bytes | None:
         """None where it is too large to be kept; it streams on."""
@@ -310,5 +328,5 @@ def _nothing_done(error: Rejection, exchange: Exchange) -> bool:
     return error.nothing_sent if isinstance(error, UpstreamError) else exchange.attempts == 0
 
 
-def _as_it_is(data: bytes) -> bytes:
+def _as_it_is(data: bytes, _: bytes) -> bytes:
     return data

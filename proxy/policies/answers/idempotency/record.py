@@ -20,8 +20,10 @@ _DIGEST = 32
 _OF_ONE_ANSWER = frozenset((b"date", b"content-length"))
 """Of the first answer alone: the server that sends a repetition says its own."""
 
-Seal = Callable[[bytes], bytes]
-Open = Callable[[bytes], bytes | None]
+Seal = Callable[[bytes, bytes], bytes]
+"""What is kept of an answer, given the place where it is kept."""
+Open = Callable[[bytes, bytes], bytes | None]
+"""And back; None where it was not kept there by us."""
 
 
 class _Stored(msgspec.Struct, array_like=True):
@@ -54,12 +56,12 @@ class Record(NamedTuple):
     """The answer; None while it is pending, and where the answer was too large to keep."""
 
     @classmethod
-    def read(cls, data: bytes, unseal: Open) -> Self:
-        """What `pending`, `done` or `answered` wrote."""
+    def read(cls, data: bytes, key: str, unseal: Open) -> Self:
+        """What `pending`, `done` or `answered` wrote at `key`."""
         kind, rest = data[:1], data[1:]
         if kind == _PENDING:
             return cls(True, rest[_TOKEN : _TOKEN + _DIGEST], None)
-        plain = unseal(rest[_DIGEST:]) if len(rest) > _DIGEST else None
+        plain = unseal(rest[_DIGEST:], _place(key, rest[:_DIGEST])) if len(rest) > _DIGEST else None
         return cls(False, rest[:_DIGEST], _kept(plain) if plain else None)
 
 
@@ -73,12 +75,16 @@ def done(digest: bytes) -> bytes:
     return _DONE + digest
 
 
-def answered(digest: bytes, response: Response, body: bytes, seal: Seal) -> bytes:
-    """Answered with this."""
+def answered(key: str, digest: bytes, response: Response, body: bytes, seal: Seal) -> bytes:
+    """Answered with this, to be kept at `key`."""
     headers = response.headers.copy()
     headers.drop(_OF_ONE_ANSWER)
     stored = _Stored(response.status, response.phrase, list(headers), body)
-    return done(digest) + seal(msgspec.msgpack.encode(stored))
+    return done(digest) + seal(msgspec.msgpack.encode(stored), _place(key, digest))
+
+
+def _place(key: str, digest: bytes) -> bytes:
+    return b"idempotency " + digest + key.encode()
 
 
 def _kept(plain: bytes) -> Kept | None:
