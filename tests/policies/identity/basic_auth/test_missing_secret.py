@@ -86,3 +86,11 @@ def test_a_rehearsal_shows_nothing_then() -> None:
     sign_with_password(OPEN, unsigned, {})
 
     assert [] == unsigned.headers
+
+
+async def test_without_that_word_nobody_gets_in() -> None:
+    answer = refusal(
+        await route(BasicAuth(BasicAuthConfig(credentials=()), fake_services())).respond(exchange())
+    )
+
+    assert (401, "basic_auth.missing") == answer
