@@ -11,7 +11,10 @@ import msgspec
 from proxy.config.units import Duration, Share, Size, StatusSet
 
 _SECONDS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
-_BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+_BYTES = (
+    *(("GiB", 2**30), ("GB", 10**9), ("MiB", 2**20), ("MB", 10**6), ("KiB", 2**10), ("KB", 10**3)),
+    ("B", 1),
+)
 
 _FEW = 3
 
