@@ -192,10 +192,14 @@ class Soak:
             try:
                 await ask(self._ports["status"], "GET", "/readyz")
                 await ask(self._ports["control"], "GET", "/")
+                revision = json.loads(await ask(self._ports["admin"], "GET", "/api/revision"))
             except OSError:
                 await asyncio.sleep(0.05)
-            else:
+                continue
+            # What watches the files opens some of its own when all else is ready.
+            if revision["watching"] not in ("off", "starting"):
                 return
+            await asyncio.sleep(0.05)
         raise SystemExit(f"seawall does not come up: {seawall.said()}")
 
     def _start_upstream(self, running: ExitStack) -> None:
