@@ -54,7 +54,7 @@ SCENARIOS = (
     Scenario("headers", "With 12 headers and a cookie, 32 connections", ("/json",), headers=_HEADERS),
     Scenario(
         "varied",
-        "With 12 headers and a cookie, one of them new each time, 32 connections",
+        "The same, one header new each time, 32 connections",
         ("/json",) * VARIANTS,
         headers=_HEADERS,
         varied="Traceparent",
