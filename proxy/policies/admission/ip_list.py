@@ -9,6 +9,11 @@ ip_list:
 `deny` wins over `allow`. With `allow`, whoever is on neither list is refused; with `deny`
 alone, everybody else is admitted.
 
+**Lists in files**, for those that something else writes: `files: {deny: [lists/drop.txt]}`, with an
+address or a network in each line, and comments behind `#`. They count as if they stood under `allow`
+and `deny`. A file is read when the policies are loaded, and again when it changes; one with a mistake
+in it is refused with its line, and the lists from before stay.
+
 **Whose address.** The client's, as `clients` in the policy file settles it: the peer's, or
 where the peer is a trusted proxy, the last address in `X-Forwarded-For` that is not one. An
 IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4, in requests and in lists.
@@ -29,11 +34,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from proxy.config.schema import PolicyConfig
+from proxy.config.documents import Document, LineFault
+from proxy.config.schema import PolicyConfig, Schema
 from proxy.config.spelling import listed
 from proxy.config.units import Network
 from proxy.errors import Change, Rejection
@@ -49,6 +55,42 @@ _UNLISTED = "not in allow"
 _MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291, section 2.5.5.2
 
 
+class NetworksFile(Document):
+    """A file with a network in each line."""
+
+    schema: ClassVar[type[Schema] | None] = None
+    public: ClassVar[bool] = True
+    example: ClassVar[str] = "lists/drop.txt"
+
+    @classmethod
+    def read(cls, text: str) -> tuple[object, list[LineFault]]:
+        """The networks, and what is wrong in which line."""
+        networks, faults = [], []
+        for number, line in enumerate(text.splitlines(), 1):
+            written = line.partition("#")[0].strip()
+            try:
+                networks += [Network.parse(written)] if written else []
+            except ValueError as error:
+                faults.append(LineFault(number, str(error)))
+        return tuple(networks), faults
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Of a loaded file; none where it was not loaded."""
+        return self.content if isinstance(self.content, tuple) else ()
+
+
+class FilesConfig(Schema, frozen=True, kw_only=True):
+    """Lists that stand elsewhere."""
+
+    allow: Annotated[
+        tuple[NetworksFile, ...], Meta(min_length=1, description="Files with networks that are admitted.")
+    ] = ()
+    deny: Annotated[
+        tuple[NetworksFile, ...], Meta(min_length=1, description="Files with networks that are refused.")
+    ] = ()
+
+
 class IpListConfig(PolicyConfig, frozen=True, kw_only=True):
     """See the module's docstring."""
 
@@ -59,18 +101,28 @@ class IpListConfig(PolicyConfig, frozen=True, kw_only=True):
     deny: Annotated[
         tuple[Network, ...], Meta(min_length=1, description="Networks and addresses that are refused.")
     ] = ()
+    files: Annotated[FilesConfig, Meta(description="Files with more of both.")] = FilesConfig()
 
     def check(self) -> Iterator[tuple[str, str]]:
         """A list without an entry is a mistake."""
-        if not self.allow and not self.deny:
+        files = self.files
+        if not (self.allow or self.deny or files.allow or files.deny):
             yield "", "nobody is listed; expected a network under `allow` or `deny`"
+        for index, file in enumerate(files.allow):
+            if file.content == ():
+                yield f"files.allow[{index}]", "there is no network in it; expected one in each line"
 
     def in_words(self) -> Sequence[str]:
         """Who may come in."""
-        if not self.allow:
-            return (f"everybody may come in but {listed(self.deny)}",)
-        but = f" but {listed(self.deny)}" if self.deny else ""
-        return (f"{listed(self.allow)} may come in{but}", "nobody else")
+        allow, deny = _words(self.allow, self.files.allow), _words(self.deny, self.files.deny)
+        if not allow:
+            return (f"everybody may come in but {deny}",)
+        return (f"{allow} may come in{f' but {deny}' if deny else ''}", "nobody else")
+
+
+def _words(networks: Sequence[Network], files: Sequence[NetworksFile]) -> str:
+    """Networks as they are, and of files how many there are in each."""
+    return listed([*networks, *(f"{len(file.networks)} in {file}" for file in files)])
 
 
 class IpList:
@@ -78,8 +130,9 @@ class IpList:
 
     def __init__(self, config: IpListConfig, services: Services) -> None:
         self._name = services.name
-        self._allow = _Networks(config.allow) if config.allow else None
-        self._deny = _Networks(config.deny)
+        files = config.files
+        self._allow = _Networks(_all(config.allow, files.allow)) if config.allow or files.allow else None
+        self._deny = _Networks(_all(config.deny, files.deny))
         self._verdict = lru_cache(maxsize=_VERDICTS_MAX)(self._decide)
 
     def on_request(self, exchange: Exchange) -> None:
@@ -126,6 +179,12 @@ class _Networks:
             if found is not None:
                 return found
         return None
+
+
+def _all(networks: Iterable[Network], files: Iterable[NetworksFile]) -> Iterator[Network]:
+    yield from networks
+    for file in files:
+        yield from file.networks
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proxy.config.units import Network
-from proxy.policies.admission.ip_list import IpList, IpListConfig
+from proxy.policies.admission.ip_list import FilesConfig, IpList, IpListConfig, NetworksFile
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
 from proxy.testing import FakeUpstream, exchange, fake_services, route
@@ -214,3 +214,70 @@ def test_it_says_in_words_who_may_come_in(lists: dict[str, list[str]], words: tu
     config = IpListConfig(**{name: tuple(map(Network.parse, networks)) for name, networks in lists.items()})
 
     assert words == config.in_words()
+
+
+# ---- lists in files
+
+
+def in_a_file(folder: Path, text: str, name: str = "deny", beside: str = "") -> list[str]:
+    (folder / "drop.txt").write_text(text, encoding="utf-8")
+    return problems(f"ip_list: {{files: {{{name}: [drop.txt]}}{beside}}}", folder)
+
+
+LIST = """\
+# what is dropped
+192.0.2.0/24   # a network
+
+2001:db8::/32
+198.51.100.7
+"""
+
+
+def from_files(**lists: str) -> IpList:
+    files = {name: (NetworksFile("x").holding(NetworksFile.read(text)[0]),) for name, text in lists.items()}
+    return IpList(IpListConfig(files=FilesConfig(**files)), fake_services())
+
+
+@pytest.mark.parametrize(
+    ("client_ip", "listed"),
+    [
+        pytest.param("192.0.2.9", True, id="in a network"),
+        pytest.param("2001:db8:1::1", True, id="in an IPv6 network"),
+        pytest.param("198.51.100.7", True, id="an address"),
+        pytest.param("198.51.100.8", False, id="beside it"),
+    ],
+)
+async def test_lists_in_files_count_as_if_they_stood_there(client_ip: str, listed: bool) -> None:
+    denying, admitting = from_files(deny=LIST), from_files(allow=LIST)
+
+    assert (DENIED if listed else ADMITTED) == await verdict(denying, client_ip)
+    assert (ADMITTED if listed else DENIED) == await verdict(admitting, client_ip)
+
+
+def test_a_file_of_networks_loads(tmp_path: Path) -> None:
+    assert [] == in_a_file(tmp_path, LIST)
+
+
+def test_a_line_that_is_no_network_is_told_of_by_its_number() -> None:
+    networks, faults = NetworksFile.read("10.0.0.0/8\nten.example\n10.0.0.1/8\n")
+
+    assert (("10.0.0.0/8",), [2, 3]) == (networks, [fault.line for fault in faults])
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8\nten.example\n", "10.0.0.1/8", ""])
+def test_a_file_with_a_mistake_is_refused(text: str, tmp_path: Path) -> None:
+    assert in_a_file(tmp_path, text)
+
+
+def test_an_empty_list_of_those_who_are_admitted_is_refused(tmp_path: Path) -> None:
+    refused = in_a_file(tmp_path, "# nobody yet", "allow"), in_a_file(tmp_path, "# nobody yet")
+
+    assert (["ip_list.files.allow[0]"], []) == refused
+
+
+def test_check_says_how_many_are_in_a_file() -> None:
+    file = NetworksFile("drop.txt").holding(NetworksFile.read(LIST)[0])
+
+    config = IpListConfig(files=FilesConfig(deny=(file,)))
+
+    assert ("everybody may come in but 3 in drop.txt",) == config.in_words()
