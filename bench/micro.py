@@ -35,7 +35,8 @@ from proxy.policies.identity.message_signature import MessageSignatureConfig
 from proxy.policies.identity.message_signature.keys import KeyConfig
 from proxy.policies.identity.message_signature.names import KeyId
 from proxy.policies.identity.message_signature.signing import sign_message
-from proxy.policy import Shared, Unsigned
+from proxy.policy import Unsigned
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.testing import exchange
 

@@ -17,8 +17,9 @@ from proxy.exchange import Attempt, Exchange, Forward, Request, Response
 from proxy.fetch import Fetch, offline
 from proxy.headers import Headers
 from proxy.pipeline import Pipeline, compile_pipeline
-from proxy.policy import Hooks, Policy, Services, Shared
+from proxy.policy import Hooks, Policy, Services
 from proxy.problem import ProblemWriter
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 
 __all__ = ["Chunks", "FakeClock", "FakeFetch", "FakeUpstream", "exchange", "fake_services", "route"]

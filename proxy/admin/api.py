@@ -31,8 +31,8 @@ from proxy.admin.site import new_app, reply
 from proxy.admin.status import PATHS, add_status_routes
 from proxy.errors import ConfigError, Rejection
 from proxy.exchange import Response
-from proxy.policy import Switched
 from proxy.problem import problem
+from proxy.state import Switched
 from proxy.telemetry.shadow_report import ShadowedPolicy
 from proxy.telemetry.timestamp import rfc3339
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from proxy.admin.bodies import Route
-from proxy.policy import Switched
+from proxy.state import Switched
 from proxy.telemetry.audit_log import AuditLog
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.shadow_report import ShadowReport

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, TypeVar
 
 from proxy.app.compile import SHADOW
-from proxy.policy import Gauged, Shared, Switchable, Switched
+from proxy.state import Gauged, Shared, Switchable, Switched
 
 T = TypeVar("T")
 

@@ -32,7 +32,6 @@ from proxy.policy import (
     Policy,
     Report,
     Services,
-    Shared,
     UpstreamHealth,
     Vault,
     at_once,
@@ -43,6 +42,7 @@ from proxy.problem import ProblemWriter, Template
 from proxy.router import Entry, Match
 from proxy.router.rules import Rule
 from proxy.shadow import for_share, in_shadow, in_share
+from proxy.state import Shared
 from proxy.stores.protocol import Store
 from proxy.wire.carrier import forward
 from proxy.wire.pool import Address

@@ -41,8 +41,9 @@ from proxy.errors import ConfigError, Problem
 from proxy.exchange import Response, RouteFacts
 from proxy.fetch import Fetch
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Hooks, InThread, Shared, Switched, unsealed
+from proxy.policy import Hooks, InThread, unsealed
 from proxy.router import Entry, RoutingTable
+from proxy.state import Shared, Switched
 from proxy.stores.guarded import GuardedStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.opening import AnyStore

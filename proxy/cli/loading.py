@@ -11,7 +11,7 @@ from proxy.clock import SystemClock
 from proxy.config.context import PRODUCTION
 from proxy.config.loader import load
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Shared
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 
 

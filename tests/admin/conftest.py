@@ -11,7 +11,7 @@ from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details, LastReload
 from proxy.admin.site import serve
 from proxy.errors import ConfigError
-from proxy.policy import Switched
+from proxy.state import Switched
 from proxy.telemetry.audit_log import AuditLog
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.metrics import Metrics

@@ -12,7 +12,7 @@ from proxy.app.advice import advice
 from proxy.app.compile import Parts, compile_plan
 from proxy.config.loader import load
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Shared
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.testing import FakeClock
 

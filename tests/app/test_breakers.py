@@ -9,7 +9,8 @@ import pytest
 from proxy.app.compile import KINDS
 from proxy.errors import ConfigError
 from proxy.exchange import Exchange, Forward, Response
-from proxy.policy import PolicyType, Services, Switched
+from proxy.policy import PolicyType, Services
+from proxy.state import Switched
 from proxy.testing import FakeUpstream, exchange
 from tests.app.served import Served, served
 from tests.app.trial import UPSTREAM, Files, TrialConfig, routes

@@ -17,7 +17,8 @@ from proxy.config.schema import PolicyConfig
 from proxy.errors import ConfigError, Rejection
 from proxy.exchange import Exchange, Response
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import AnyPolicyType, PolicyType, Services, Shared
+from proxy.policy import AnyPolicyType, PolicyType, Services
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.testing import FakeClock
 

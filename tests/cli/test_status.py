@@ -16,7 +16,7 @@ from proxy.admin.api import admin_app
 from proxy.admin.running import LastReload
 from proxy.admin.site import serve
 from proxy.cli import main
-from proxy.policy import Switched
+from proxy.state import Switched
 from tests.admin.conftest import FakeRunning
 from tests.telemetry.shadowed import AT, follow, would_be_refused
 

@@ -12,8 +12,9 @@ from proxy.algorithms.gcra import Taken
 from proxy.config.units import Rate
 from proxy.errors import StoreError
 from proxy.policies.admission.rate_limit import RateLimit, RateLimitConfig, together
-from proxy.policy import Hooks, Policy, Services, Shared
+from proxy.policy import Hooks, Policy, Services
 from proxy.shadow import in_shadow
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.stores.protocol import Buckets, Remote, Wanted
 from proxy.testing import FakeClock, exchange, route

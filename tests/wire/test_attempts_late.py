@@ -29,7 +29,8 @@ from proxy.policies.resilience.mask_errors import MaskErrors, MaskErrorsConfig
 from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policies.resilience.retry.settings import BackOffConfig, BodyCondition, ClassConfig, Pattern
 from proxy.policies.resilience.timeout import Timeout, TimeoutConfig
-from proxy.policy import Hooks, Services, Shared
+from proxy.policy import Hooks, Services
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, until, wire
 

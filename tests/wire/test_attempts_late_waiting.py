@@ -24,7 +24,8 @@ from proxy.policies.resilience.mask_errors import MaskErrors, MaskErrorsConfig
 from proxy.policies.resilience.pace import Pace, PaceConfig
 from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policies.resilience.retry.settings import BackOffConfig
-from proxy.policy import Gauged, Hooks, Services, Shared
+from proxy.policy import Hooks, Services
+from proxy.state import Gauged, Shared
 from proxy.stores.memory import MemoryStore
 from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, Running, until, wire
 from tests.wire.test_attempts_late import ANSWERS, ASKED, OK, SCRIPTS, compare

@@ -15,7 +15,8 @@ from proxy.config.units import Duration
 from proxy.exchange import AttemptLimits, Exchange
 from proxy.policies.resilience.retry import Retry, RetryConfig
 from proxy.policies.resilience.retry.settings import BackOffConfig, ClassConfig
-from proxy.policy import Services, Shared
+from proxy.policy import Services
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.wire.carrier import Carrier
 from proxy.wire.pool import Address

@@ -10,7 +10,8 @@ from proxy.config.units import Rate
 from proxy.exchange import Exchange, Response
 from proxy.headers import Headers
 from proxy.policies.admission.rate_limit import RateLimit, RateLimitConfig
-from proxy.policy import Hooks, Policy, Services, Shared
+from proxy.policy import Hooks, Policy, Services
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.testing import FakeClock, FakeUpstream, exchange, route
 from tests.policies.reading import fields, refusal

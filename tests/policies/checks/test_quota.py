@@ -14,7 +14,8 @@ from proxy.exchange import Exchange, Identity, Response
 from proxy.headers import Headers
 from proxy.policies.checks.quota import Quota, QuotaConfig, together
 from proxy.policies.limit_config import PenaltyConfig
-from proxy.policy import Policy, Services, Shared
+from proxy.policy import Policy, Services
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.stores.protocol import Store
 from proxy.stores.sqlite import SqliteStore

@@ -10,7 +10,8 @@ import pytest
 from proxy.config.units import Duration
 from proxy.errors import StoreError
 from proxy.policies.checks.replay_guard import ReplayGuard
-from proxy.policy import Services, Shared
+from proxy.policy import Services
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.testing import FakeClock, route
 from tests.policies.checks.test_replay_guard import ACKNOWLEDGED, PASSED, PENDING, a_config, answers, post

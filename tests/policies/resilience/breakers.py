@@ -11,7 +11,8 @@ from proxy.exchange import Exchange, Outcome
 from proxy.pipeline import Pipeline
 from proxy.policies.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig
 from proxy.policies.resilience.circuit_breaker.settings import HalfOpenConfig, TripConfig
-from proxy.policy import Services, Shared
+from proxy.policy import Services
+from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.testing import FakeClock, FakeUpstream, exchange, route
 from tests.policies.reading import refusal

@@ -22,8 +22,9 @@ from proxy.policies.resilience.concurrency import (
     PriorityConfig,
     QueueConfig,
 )
-from proxy.policy import Gauged, Hooks, Services
+from proxy.policy import Hooks, Services
 from proxy.shadow import in_shadow
+from proxy.state import Gauged
 from proxy.testing import FakeClock, FakeUpstream, exchange, fake_services, route
 from tests.policies.reading import problems, refusal
 

@@ -20,8 +20,9 @@ from proxy.pipeline import Pipeline, Waiting
 from proxy.policies.resilience.pace import Pace, PaceConfig
 from proxy.policies.resilience.pace.crossing import QueueConfig
 from proxy.policies.resilience.retry import Retry, RetryConfig
-from proxy.policy import Gauged, Hooks, Services
+from proxy.policy import Hooks, Services
 from proxy.shadow import in_shadow
+from proxy.state import Gauged
 from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
 from tests.policies.away import Remote
 from tests.policies.reading import problems, refusal

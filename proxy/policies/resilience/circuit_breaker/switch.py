@@ -7,7 +7,8 @@ from typing import Literal
 from proxy.algorithms.breaker import OPEN, Breaker, Thresholds, Transition
 from proxy.config.spelling import about, spelled
 from proxy.config.units import Share
-from proxy.policy import Services, Switched, UpstreamHealth
+from proxy.policy import Services, UpstreamHealth
+from proxy.state import Switched
 
 
 class CircuitSwitch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.config.units import Duration
 from proxy.policies.resilience.circuit_breaker.settings import TripConfig
-from proxy.policy import Switchable
+from proxy.state import Switchable
 from proxy.testing import exchange
 from tests.policies.resilience.breakers import Breakers, FakeHealth, a_config, ask, share
 
