@@ -14,10 +14,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import product
 from typing import Any, TypeVar
 
 import msgspec
+
+from proxy.header_lines import (
+    ANY_FORWARDED,
+    FORWARDED,
+    NO_LINES,
+    SET_SIZE_MAX,
+    SETS_MAX,
+    Field,
+    fields_in,
+    lines_of,
+    values_in,
+    without,
+    without_these,
+)
 
 T = TypeVar("T")
 
@@ -27,72 +40,13 @@ what is left; of a name, its value; of what somebody reads in them (`Headers.onc
 _KNOWN_MAX = 8
 _UNKNOWN = object()
 
-Field = tuple[bytes, bytes]
-"""Name as it was written, and value; neither has surrounding white space."""
-
-FORWARDED = b"x-forwarded-"
-ANY_FORWARDED = b"x-forwarded-*"
-"""In a set of names to drop: all that begin with `FORWARDED`, since everybody makes up another."""
-
-NO_LINES = b"\r\n"
-"""Lines of a message without fields. Lines begin with a CRLF, and each field `Name: value` ends in one."""
-
 _LINE_BREAKS = frozenset("\r\n\0")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _NOTHING: frozenset[bytes] = frozenset()
 
-# The same few sets are joined, and looked for, for every message: a look-up costs a fraction
-# of a union, or of compiling an expression. Policies choose these sets, peers do not.
+# The same few sets are joined for every message, and a look-up costs a fraction of a union. Policies
+# choose these sets, peers do not.
 _unions: dict[tuple[frozenset[bytes], frozenset[bytes]], frozenset[bytes]] = {}
-_finders: dict[frozenset[bytes], re.Pattern[bytes]] = {}
-_SETS_MAX = 512
-_SET_SIZE_MAX = 256
-
-
-def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
-    """Finds the lines of `names`, which are lower case, in lines of lower case."""
-    finder = _finders.get(names)
-    if finder is None:
-        spelled = sorted(re.escape(name) for name in names if name != ANY_FORWARDED)
-        if ANY_FORWARDED in names:
-            spelled.append(re.escape(FORWARDED) + rb"[^:\r]*")
-        finder = re.compile(rb"\r\n(?:" + b"|".join(spelled) + rb"):")
-        if len(_finders) >= _SETS_MAX:
-            _finders.clear()
-        _finders[names] = finder
-    return finder
-
-
-def without(lines: bytes, lower: bytes, names: frozenset[bytes]) -> bytes:
-    """`lines` but for those of `names`; `lower` are the same lines in lower case.
-
-    An expression is compiled for each set of names: for those that we choose, not for a peer's.
-    """
-    if len(names) > _SET_SIZE_MAX:
-        return without_these(lines, names)
-    kept, at = [], 0
-    for found in _finder(names).finditer(lower):
-        kept.append(lines[at : found.start()])
-        at = lines.index(b"\r\n", found.end())
-    return b"".join((*kept, lines[at:])) if kept else lines
-
-
-def without_these(lines: bytes, names: frozenset[bytes]) -> bytes:
-    """As `without`, for names that a peer has chosen: slower, and nothing is remembered of them."""
-    kept = [line for line in lines[2:-2].split(b"\r\n") if line.partition(b":")[0].lower() not in names]
-    return b"\r\n".join((b"", *kept, b"")) if kept and lines != NO_LINES else NO_LINES
-
-
-def spellings(name: str) -> frozenset[bytes]:
-    """`name` in lower case with every mix of dashes and underscores, which CGI makes into one.
-
-    There are two for each dash, four for two of them, and so on.
-    """
-    parts = name.lower().replace("_", "-").split("-")
-    return frozenset(
-        "".join(map("".join, zip(parts, (*joints, ""), strict=True))).encode()
-        for joints in product("-_", repeat=len(parts) - 1)
-    )
 
 
 def _union(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:
@@ -101,8 +55,8 @@ def _union(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:
     union = _unions.get((one, other))
     if union is None:
         union = one | other
-        if len(union) <= _SET_SIZE_MAX:
-            if len(_unions) >= _SETS_MAX:
+        if len(union) <= SET_SIZE_MAX:
+            if len(_unions) >= SETS_MAX:
                 _unions.clear()
             _unions[one, other] = union
     return union
@@ -128,20 +82,6 @@ def _bytes(name: str, value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
-
-
-def _spelled(fields: Iterable[Field]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % field for field in fields])
-
-
-def _fields(lines: bytes) -> Iterator[Field]:
-    for line in lines[2:-2].split(b"\r\n") if lines != NO_LINES else ():
-        name, _, value = line.partition(b": ")
-        yield name, value
-
-
 Line = tuple[frozenset[bytes], bytes]
 """What is added: the names in it, in lower case, and one line or more, each with its CRLF."""
 
@@ -163,7 +103,7 @@ class HeaderBlock:
         self.fields: tuple[Field, ...] = tuple((_encoded(n), _bytes(n, v)) for n, v in set_.items())
         set_names = frozenset([name.lower() for name, _ in self.fields])
         self.names = set_names | {name.lower().encode("latin-1") for name in remove}
-        self.added: tuple[Line, ...] = ((set_names, _spelled(self.fields)),) if self.fields else ()
+        self.added: tuple[Line, ...] = ((set_names, lines_of(self.fields)),) if self.fields else ()
 
 
 class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each message, in C
@@ -192,7 +132,7 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def received(self) -> Sequence[Field]:
         """The fields as they arrived, whatever was dropped or changed since."""
         if not self._received and self._arrived:
-            self._received = tuple(_fields(self._arrived))
+            self._received = tuple(fields_in(self._arrived))
         return self._received
 
     @property
@@ -227,10 +167,10 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
             values = []
         else:
             lines, lower = self._both()
-            values = _values(lines, lower, line)
+            values = values_in(lines, lower, line)
         for names, added in self._added:
             if wanted in names:
-                values += _values(b"\r\n" + added, b"\r\n" + added.lower(), line)
+                values += values_in(b"\r\n" + added, b"\r\n" + added.lower(), line)
         return values
 
     def once(self, read: Callable[[Headers], T]) -> T:
@@ -255,9 +195,9 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
 
     def __iter__(self) -> Iterator[Field]:
         lines, lower = self._both()
-        yield from _fields(without(lines, lower, self._dropped) if self._dropped else lines)
+        yield from fields_in(without(lines, lower, self._dropped) if self._dropped else lines)
         for _, added in self._added:
-            yield from _fields(b"\r\n" + added)
+            yield from fields_in(b"\r\n" + added)
 
     def add(self, name: str, value: str) -> None:
         """Append a field, beside any other of its name.
@@ -329,22 +269,10 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def _both(self) -> tuple[bytes, bytes]:
         """Received fields as lines, and those in lower case."""
         if not self._lines:
-            self._lines = NO_LINES + _spelled(self._received)
+            self._lines = NO_LINES + lines_of(self._received)
         if not self._lower:
             self._lower = self._lines.lower()
         return self._lines, self._lower
-
-
-def _values(lines: bytes, lower: bytes, line: bytes) -> list[str]:
-    """What stands behind each beginning of a line that is `line`."""
-    values: list[str] = []
-    at = lower.find(line)
-    while at >= 0:
-        at += len(line)
-        end = lines.index(b"\r\n", at)
-        values.append(_text(lines[at:end]))
-        at = lower.find(line, end)
-    return values
 
 
 def _as_one(values: list[str]) -> str | None:

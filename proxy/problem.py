@@ -25,7 +25,8 @@ import msgspec
 
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Response
-from proxy.headers import Field, Headers
+from proxy.header_lines import Field
+from proxy.headers import Headers
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -2,17 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import headers as module
-from proxy.headers import (
-    ANY_FORWARDED,
-    HeaderBlock,
-    Headers,
-    Known,
-    arrived,
-    spellings,
-    without,
-    without_these,
-)
+from proxy import header_lines
+from proxy.header_lines import without
+from proxy.headers import HeaderBlock, Headers, Known, arrived
 
 
 def received(*fields):
@@ -373,30 +365,6 @@ def test_dropping_many_sets_of_names_drops_each_of_them(sets):
     assert [(b"kept", b"")] == list(headers)
 
 
-tokens = st.text("abx-_.!", min_size=1, max_size=12).map(str.encode) | st.sampled_from(
-    [b"X-Forwarded-For", b"x-forwarded-", b"X-Forwarded", b"Not-X-Forwarded-For", b"A.B", b"aXb"]
-)
-
-
-@given(
-    st.lists(st.tuples(tokens, st.text("ab: -").map(str.encode)), max_size=6),
-    st.frozensets(tokens.map(bytes.lower), max_size=4),
-    st.booleans(),
-)
-def test_lines_are_taken_out_by_their_whole_name_and_nothing_else_is(fields, names, forwarded):
-    whole = lines(*fields)
-    rest = [
-        (name, value)
-        for name, value in fields
-        if name.lower() not in names and not (forwarded and name.lower().startswith(b"x-forwarded-"))
-    ]
-
-    chosen = names | {ANY_FORWARDED} if forwarded else names
-    assert lines(*rest) == (without(whole, whole.lower(), chosen) if chosen else whole)
-    if not forwarded:
-        assert lines(*rest) == without_these(whole, names)
-
-
 @pytest.mark.parametrize(
     "names",
     [
@@ -411,18 +379,5 @@ def test_however_many_sets_are_dropped_they_fill_no_memory(names):
         headers.drop(frozenset(chosen))
 
         assert lines((b"A", b"")) == headers.serialize()
-    assert len(module._finders) <= 512
-    assert max(map(len, module._finders)) <= 256
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("Id", {b"id"}),
-        ("X-Id", {b"x-id", b"x_id"}),
-        ("X_Id", {b"x-id", b"x_id"}),
-        ("a-b-c", {b"a-b-c", b"a_b-c", b"a-b_c", b"a_b_c"}),
-    ],
-)
-def test_spellings_that_are_one_name_to_cgi(name, expected):
-    assert expected == spellings(name)
+    assert len(header_lines._finders) <= 512
+    assert max(map(len, header_lines._finders)) <= 256

@@ -6,7 +6,7 @@ the other from the application, or that may read what nobody has looked at.
 
 from __future__ import annotations
 
-from proxy.headers import spellings
+from proxy.header_lines import spellings
 
 _MOST_DASHES = 8
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from proxy.headers import FORWARDED, Field
+from proxy.header_lines import FORWARDED, Field
 from proxy.wire.parser import AS_CGI
 
 

@@ -10,7 +10,8 @@ import re
 import msgspec
 
 from proxy.errors import Rejection
-from proxy.headers import ANY_FORWARDED, FORWARDED, Known, without, without_these
+from proxy.header_lines import ANY_FORWARDED, FORWARDED, without, without_these
+from proxy.headers import Known
 from proxy.problem import TITLES
 from proxy.wire.framing import ChunkedDecoder, CloseDecoder, Decoder, FramingError, LengthDecoder
 from proxy.wire.parser import AS_CGI, Fields, RequestLine, Specials, parse_fields, parse_status_line

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Request, Response
-from proxy.headers import NO_LINES, arrived
+from proxy.header_lines import NO_LINES
+from proxy.headers import arrived
 from proxy.router import Found, Missing, normalize
 from proxy.wire.bodies import Body
 from proxy.wire.carrier import Carrier

@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Outcome, Response
-from proxy.headers import Field
+from proxy.header_lines import Field
 from proxy.pipeline import Pipeline
 from proxy.wire.bodies import Body
 from proxy.wire.framing import Decoder, LengthDecoder, chunk, last_chunk

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.exchange import Exchange, Outcome, Response, RouteFacts
-from proxy.headers import ANY_FORWARDED
+from proxy.header_lines import ANY_FORWARDED
 from proxy.pipeline import Pipeline
 from proxy.router import RoutingTable
 from proxy.wire.head import HOP_BY_HOP, SPOOFABLE, UNDERSTOOD

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy import headers
+from proxy import header_lines
 from proxy.wire import head, intake, target
 from proxy.wire.bodies import Body
 from proxy.wire.buffers import Buffers
@@ -170,7 +170,7 @@ def test_what_is_remembered_of_peers_is_bounded() -> None:
         here.client().send(get(b"Host: a"))
         here.settle()
         here.upstreams[-1].send(OK)
-        before = len(headers._finders)
+        before = len(header_lines._finders)
         client = here.client()
         for n in range(3000):
             name = b"%d" % n
@@ -189,7 +189,7 @@ def test_what_is_remembered_of_peers_is_bounded() -> None:
         assert 3001 == len(here.records.outcomes)
     assert len(target._known_hosts) <= 1024
     assert len(head.STATUS_LINES) <= 1024
-    assert before == len(headers._finders), "names that peers choose are not looked for by expressions"
+    assert before == len(header_lines._finders), "names that peers choose are not looked for by expressions"
     assert intake._remembered_line.cache_info().currsize <= 1024
 
 

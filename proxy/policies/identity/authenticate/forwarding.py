@@ -10,7 +10,7 @@ import msgspec
 
 from proxy.config.units import HeaderName
 from proxy.exchange import Identity
-from proxy.headers import spellings
+from proxy.header_lines import spellings
 
 MOST_SPELLINGS = 256
 _LONGEST = 4096
