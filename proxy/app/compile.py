@@ -6,7 +6,6 @@ problem is reported, at its place in the files.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,9 +13,10 @@ from random import Random
 
 from proxy.app.identity_headers import wrong_headers
 from proxy.app.together import Member, joined
+from proxy.app.upstreams import TlsFault, address_of
 from proxy.clock import Clock
 from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
-from proxy.config.model import JsonTemplate, TextTemplate, UpstreamConfig, UpstreamTlsConfig
+from proxy.config.model import JsonTemplate, TextTemplate
 from proxy.config.nodes import Node
 from proxy.config.spelling import spelled
 from proxy.config.typed import located
@@ -25,7 +25,6 @@ from proxy.exchange import Forward, PolicyFacts, RouteFacts
 from proxy.fetch import Fetch, offline
 from proxy.pipeline import Pipeline, compile_pipeline
 from proxy.policies import PIPELINE_ORDER
-from proxy.policies.admission.size_limit import SizeLimitConfig
 from proxy.policy import (
     Hooks,
     InThread,
@@ -46,11 +45,7 @@ from proxy.state import Shared
 from proxy.stores.protocol import Store
 from proxy.wire.carrier import forward
 from proxy.wire.pool import Address
-from proxy.wire.serving import HeadCaps
 
-_AROUND_TARGET = 64
-"""Method, version and spaces of a request line."""
-_SYSTEM_TLS = UpstreamTlsConfig()
 SHADOW = "?shadow"
 """Behind the name of the state that a policy in shadow has of its own."""
 
@@ -142,8 +137,7 @@ class _Compiler:
         )
         routes = tuple(self._route(route, problems) for route in configuration.routes)
         no_route = compile_pipeline(self._hooks(configuration.no_route), self._upstream, problems.render)
-        addresses = {name: self._address(name, up) for name, up in configuration.upstreams.items()}
-        return Plan(configuration, routes, no_route, addresses)
+        return Plan(configuration, routes, no_route, dict(self._addresses()))
 
     def _route(self, route: RouteConfig, problems: ProblemWriter) -> PlannedRoute:
         match = match_of(route)
@@ -249,39 +243,13 @@ class _Compiler:
             except ValueError as error:
                 self._wrong(self._configuration.sections["errors"], str(error), f"templates.{reason}")
 
-    def _address(self, name: str, upstream: UpstreamConfig) -> Address:
-        url = upstream.url
-        tls = self._tls_context(name, upstream.tls or _SYSTEM_TLS) if url.scheme == "https" else None
-        host = f"[{url.host}]" if ":" in url.host else url.host
-        default_port = {"http": 80, "https": 443}.get(url.scheme)
-        return Address(
-            authority=(host if url.port == default_port else f"{host}:{url.port}") if host else "localhost",
-            host=url.host,
-            port=url.port,
-            unix=url.socket,
-            tls=tls,
-            server_name=((upstream.tls and upstream.tls.server_name) or url.host) if tls else None,
-        )
-
-    def _tls_context(self, name: str, tls: UpstreamTlsConfig) -> ssl.SSLContext | None:
-        node = located(self._configuration.sections["upstreams"], name)
-        try:
-            context = ssl.create_default_context(cafile=tls.ca_file)
-        except OSError as error:
-            self._wrong(node, f"no authorities can be read: {_why(error)}; expected PEM", "tls.ca_file")
-            return None
-        context.set_alpn_protocols(["http/1.1"])
-        if not tls.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if tls.client_cert is not None:
+    def _addresses(self) -> Iterable[tuple[str, Address]]:
+        for name, upstream in self._configuration.upstreams.items():
             try:
-                # With a password, and be it an empty one, since OpenSSL would ask the terminal for one.
-                context.load_cert_chain(tls.client_cert.cert_file, tls.client_cert.key_file, password="")
-            except OSError as error:
-                message = f"cannot be used: {_why(error)}; expected a chain and its key in PEM, no password"
-                self._wrong(node, message, "tls.client_cert")
-        return context
+                yield name, address_of(upstream)
+            except TlsFault as fault:
+                node = located(self._configuration.sections["upstreams"], name)
+                self._wrong(node, str(fault), f"tls.{fault.field}")
 
     def _wrong(self, node: Node, message: str, path: str = "") -> None:
         self.problems.append(self._configuration.problem(node, message, path))
@@ -317,23 +285,3 @@ def _template(template: JsonTemplate | TextTemplate) -> Template:
     if isinstance(template, JsonTemplate):
         return Template.of_json(template.json, template.content_type)
     return Template.of_text(template.text, template.content_type)
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return error.reason.lower().replace("_", " ") if error.reason else "it is not PEM"
-    return error.strerror or str(error)
-
-
-def head_caps(configuration: Configuration) -> HeadCaps:
-    """The wire's caps, raised to the largest `size_limit` so that a policy can allow more."""
-    caps = HeadCaps()
-    target, fields, headers = caps.target, caps.fields, 0
-    for policy in configuration.instances():
-        if isinstance(policy.config, SizeLimitConfig):
-            target = max(target, (policy.config.url or 0) + _AROUND_TARGET)
-            fields = max(fields, policy.config.header_count or 0)
-            headers = max(headers, policy.config.headers or 0)
-    # Lines have their colons and ends, which `headers` does not count; the first has the target.
-    head = max(caps.head, target + headers + 4 * fields + 4)
-    return HeadCaps(target, head, fields)

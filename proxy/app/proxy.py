@@ -19,8 +19,9 @@ from proxy.admin.bodies import Route, RoutePolicy
 from proxy.admin.running import Details
 from proxy.app.auditing import audit_log
 from proxy.app.breakers import Breakers, gauges, log_change
-from proxy.app.compile import Parts, Plan, PlannedRoute, compile_plan, head_caps
+from proxy.app.compile import Parts, Plan, PlannedRoute, compile_plan
 from proxy.app.fetching import Fetcher
+from proxy.app.head_caps import head_caps
 from proxy.app.health_checks import Checks
 from proxy.app.heap import HEAP
 from proxy.app.identity_headers import identity_headers
