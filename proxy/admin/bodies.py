@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from proxy.config.configuration import RouteConfig
 from proxy.telemetry.decisions import Decision
 from proxy.telemetry.shadow_report import ShadowedPolicy
 
@@ -102,6 +103,21 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str
     policies: Annotated[list[RoutePolicy], Meta(description="In the order in which a request meets them.")]
     place: Annotated[str, Meta(description="`file:line` of its first line.")]
+
+    @classmethod
+    def of(cls, route: RouteConfig) -> Self:
+        """As the files have it."""
+        return cls(
+            name=route.name,
+            path=route.match.path,
+            methods=list(route.match.methods),
+            hosts=list(route.match.hosts),
+            upstream=route.upstream,
+            policies=[
+                RoutePolicy(kind=each.kind, mode=str(each.mode), place=each.place) for each in route.policies
+            ],
+            place=route.place,
+        )
 
 
 class Routes(msgspec.Struct, frozen=True):

@@ -180,7 +180,7 @@ async def test_a_port_that_refuses_is_no_bug(files: Files, caplog: pytest.LogCap
 async def test_a_reload_keeps_what_is_known_and_an_edit_of_the_check_begins_anew(files: Files) -> None:
     async with checked(files) as (running, patient):
         await until(lambda: ready(running))
-        connections = running.proxy._pools["app"][1]
+        connections = running.proxy._pools.live["app"].pool
         running.edit("half_open: {probes: 1}", "half_open: {probes: 2}")
         await running.proxy.reload()
         kept = ready(running)
@@ -189,7 +189,7 @@ async def test_a_reload_keeps_what_is_known_and_an_edit_of_the_check_begins_anew
         await running.proxy.reload()
 
         assert (True, False) == (kept, ready(running))
-        assert connections is running.proxy._pools["app"][1]
+        assert connections is running.proxy._pools.live["app"].pool
 
 
 async def test_nothing_looks_any_more_once_no_file_says_so(files: Files) -> None:

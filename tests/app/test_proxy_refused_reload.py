@@ -46,7 +46,7 @@ def bug_in_the_loader(_: Served, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bug_in_the_table(_: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.app.proxy.RoutingTable", with_a_bug)
+    monkeypatch.setattr("proxy.app.serving.RoutingTable", with_a_bug)
 
 
 def no_file(running: Served, _: pytest.MonkeyPatch) -> None:
