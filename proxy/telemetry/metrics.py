@@ -14,24 +14,20 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from proxy.exchange import RouteFacts
 from proxy.stores.guarded import GuardedStore
-from proxy.telemetry.exposition import DURATIONS, REQUESTS, Counted, http_text
+from proxy.telemetry.exposition import Counted, http_text
+from proxy.telemetry.families import Families
 from proxy.telemetry.store_metrics import store_families
 
 K = TypeVar("K", bound=Hashable)
@@ -66,16 +62,6 @@ class _Series:
         self.counts = [0] * (bounds + 1)
         self.seconds = 0.0
         self.statuses: dict[int, int] = {}
-
-
-class _Rest(Collector):
-    """What does not grow with routes, for prometheus_client to write."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        return self._metrics.collect_rest()
 
 
 class Metrics(Collector):
@@ -114,7 +100,7 @@ class Metrics(Collector):
         self._looked_at = looked_at
         self._bounds: list[float] = []
         self.in_flight = 0
-        """Exchanges that started and are not over."""
+        """Exchanges that are not over; whoever tells of one that began counts it up."""
         self._series: dict[tuple[str, str], _Series] = {}
         self._refusals: dict[tuple[str, str, str], int] = {}
         self._exceeded: dict[str, int] = {}
@@ -125,7 +111,7 @@ class Metrics(Collector):
         self._loaded_at = 0.0
         self.configure(namespace, buckets)
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Rest(self))
+        self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
     def configure(self, namespace: str, buckets: Sequence[float]) -> None:
@@ -140,10 +126,6 @@ class Metrics(Collector):
             self._bounds = bounds
             for series in self._series.values():
                 series.counts, series.seconds = [0] * (len(bounds) + 1), 0.0
-
-    def started(self) -> None:
-        """An exchange has begun."""
-        self.in_flight += 1
 
     def finished(self, route: RouteFacts, method: str, status: int, seconds: float) -> None:
         """An exchange is over. `status` is what the client got; `seconds` from head to last byte."""
@@ -189,8 +171,8 @@ class Metrics(Collector):
         wanted = _OPEN_METRICS if _OPEN_METRICS in accept else ""
         encode, content_type = choose_encoder(wanted)
         exchanges = http_text(
-            self._name("http_requests"),
-            self._name("http_request_duration_seconds"),
+            f"{self._namespace}_http_requests",
+            f"{self._namespace}_http_request_duration_seconds",
             self._bounds,
             (
                 Counted(endpoint, method, series.statuses, series.counts, series.seconds)
@@ -208,138 +190,87 @@ class Metrics(Collector):
         return counted
 
     def collect(self) -> Iterator[Metric]:
-        """For programs; `render` writes the same."""
-        yield from self._http_families()
-        yield from self.collect_rest()
+        """All that does not grow with routes and methods, for prometheus_client to write."""
+        families = Families(self._namespace)
+        yield families.gauge("http_requests_in_flight", "Exchanges that are not over.", self.in_flight)
+        yield from self._decision_families(families)
+        yield from self._state_families(families)
+        if self._store is not None:
+            yield from store_families(families, self._store)
+        yield from self._own_families(families)
 
-    def collect_rest(self) -> Iterator[Metric]:
-        """All that does not grow with routes and methods."""
-        yield GaugeMetricFamily(
-            self._name("http_requests_in_flight"), "Exchanges that are not over.", self.in_flight
+    def _decision_families(self, families: Families) -> Iterator[Metric]:
+        yield families.counters(
+            "refusals",
+            "Exchanges that were refused, or failed and were answered here; in shadow, would have been.",
+            ("route", "reason", "mode"),
+            self._refusals.items(),
         )
-        yield from self._decision_families()
-        breakers = GaugeMetricFamily(
-            self._name("circuit_breaker_state"), "0 closed, 1 open, 2 half-open.", labels=("name",)
+        yield families.counters(
+            "upstream_attempts",
+            "Calls of an upstream by status, or by the reason of their failure.",
+            ("upstream", "outcome"),
+            (((upstream, str(outcome)), count) for (upstream, outcome), count in self._attempts.items()),
         )
+        yield families.counters(
+            "retries",
+            "Calls that came to nothing, by what became of the next one, or why there was none.",
+            ("route", "class", "outcome"),
+            self._retries.items(),
+        )
+        exceeded = (((endpoint,), count) for endpoint, count in self._exceeded.items())
+        yield families.counters("rate_limit_exceeded", "Requests over a rate limit.", ("endpoint",), exceeded)
+
+    def _state_families(self, families: Families) -> Iterator[Metric]:
+        """Of breakers, checks, and whatever else policies keep."""
         states = {_OTHER_STORE if name == _STORE else name: state for name, state in self._breakers().items()}
         if self._store is not None:
             states[_STORE] = self._store.condition().breaker
-        for name, state in states.items():
-            breakers.add_metric((name,), _STATES[state])
-        yield breakers
-        for what, looked_at in self._looked_at().items():
-            healthy = GaugeMetricFamily(
-                self._name(f"{what}_healthy"), "1 where the last checks say so, else 0.", labels=(what,)
-            )
-            for name, well in looked_at.items():
-                healthy.add_metric((name,), well)
-            yield healthy
-        yield from self._gauge_families()
-        if self._store is not None:
-            yield from store_families(self._name, self._store)
-        yield from self._own_families()
-
-    def _gauge_families(self) -> Iterator[Metric]:
-        families: dict[str, GaugeMetricFamily] = {}
+        breakers = {name: _STATES[state] for name, state in states.items()}
+        yield families.gauges("circuit_breaker_state", "0 closed, 1 open, 2 half-open.", "name", breakers)
+        for what, healthy in self._looked_at().items():
+            yield families.gauges(f"{what}_healthy", "1 where the last checks say so, else 0.", what, healthy)
+        gauges: dict[str, dict[str, float]] = {}
         for metric, name, value in self._gauges():
-            family = families.get(metric)
-            if family is None:
-                text = f"{metric.replace('_', ' ').capitalize()} of a policy, by its name."
-                family = families[metric] = GaugeMetricFamily(self._name(metric), text, labels=("name",))
-            family.add_metric((name,), value)
-        yield from families.values()
+            gauges.setdefault(metric, {})[name] = value
+        for metric, values in gauges.items():
+            text = f"{metric.replace('_', ' ').capitalize()} of a policy, by its name."
+            yield families.gauges(metric, text, "name", values)
 
-    def _http_families(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            self._name("http_requests"), REQUESTS, labels=("method", "endpoint", "status")
+    def _own_families(self, families: Families) -> Iterator[Metric]:
+        yield families.gauge(
+            "config_last_reload_success", "1 where the policy files of now are live.", self._loaded
         )
-        durations = HistogramMetricFamily(
-            self._name("http_request_duration_seconds"),
-            DURATIONS,
-            labels=("method", "endpoint"),
-        )
-        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
-        for (endpoint, method), series in self._series.items():
-            for status, count in series.statuses.items():
-                requests.add_metric((method, endpoint, str(status or "other")), count)
-            counts = zip(bounds, accumulate(series.counts), strict=True)
-            durations.add_metric((method, endpoint), list(counts), series.seconds)
-        yield requests
-        yield durations
-
-    def _decision_families(self) -> Iterator[Metric]:
-        refusals = CounterMetricFamily(
-            self._name("refusals"),
-            "Exchanges that were refused, or failed and were answered here; in shadow, would have been.",
-            labels=("route", "reason", "mode"),
-        )
-        for refusal, count in self._refusals.items():
-            refusals.add_metric(refusal, count)
-        attempts = CounterMetricFamily(
-            self._name("upstream_attempts"),
-            "Calls of an upstream by status, or by the reason of their failure.",
-            labels=("upstream", "outcome"),
-        )
-        for attempt, count in self._attempts.items():
-            attempts.add_metric([attempt[0], str(attempt[1])], count)
-        exceeded = CounterMetricFamily(
-            self._name("rate_limit_exceeded"), "Requests over a rate limit.", labels=("endpoint",)
-        )
-        for endpoint, count in self._exceeded.items():
-            exceeded.add_metric((endpoint,), count)
-        retries = CounterMetricFamily(
-            self._name("retries"),
-            "Calls that came to nothing, by what became of the next one, or why there was none.",
-            labels=("route", "class", "outcome"),
-        )
-        for retry, count in self._retries.items():
-            retries.add_metric(retry, count)
-        yield refusals
-        yield attempts
-        yield retries
-        yield exceeded
-
-    def _own_families(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            self._name("config_last_reload_success"),
-            "1 where the policy files of now are live.",
-            self._loaded,
-        )
-        yield GaugeMetricFamily(
-            self._name("config_last_reload_timestamp_seconds"),
+        yield families.gauge(
+            "config_last_reload_timestamp_seconds",
             "When the policy files were loaded, or refused, last.",
             self._loaded_at,
         )
-        revision = InfoMetricFamily(self._name("config"), "Hash of the policy files that are live.")
+        revision = InfoMetricFamily(families.name("config"), "Hash of the policy files that are live.")
         revision.add_metric((), {"hash": self._revision})
         yield revision
-        yield CounterMetricFamily(
-            self._name("access_log_dropped"),
+        yield families.counter(
+            "access_log_dropped",
             "Lines that the access log lost, since they could not be written.",
             self._log_dropped(),
         )
-        yield CounterMetricFamily(
-            self._name("connections_turned_away"),
+        yield families.counter(
+            "connections_turned_away",
             "Connections of clients that were closed at once, since as many were open as may be.",
             self._turned_away(),
         )
-        yield GaugeMetricFamily(
-            self._name("client_connections"), "Connections of clients that are open.", self._connections()
+        yield families.gauge(
+            "client_connections", "Connections of clients that are open.", self._connections()
         )
-        yield GaugeMetricFamily(
-            self._name("tasks"), "Tasks of the event loop: without traffic, always the same.", self._tasks()
+        yield families.gauge(
+            "tasks", "Tasks of the event loop: without traffic, always the same.", self._tasks()
         )
         audited = self._audit()
         if audited is not None:
-            yield GaugeMetricFamily(
-                self._name("audit_log_failing"), "1 while the audit log cannot be written.", audited.failing
+            yield families.gauge(
+                "audit_log_failing", "1 while the audit log cannot be written.", audited.failing
             )
-            yield CounterMetricFamily(
-                self._name("audit_log_dropped"), "Lines that the audit log lost.", audited.dropped
-            )
-
-    def _name(self, name: str) -> str:
-        return f"{self._namespace}_{name}"
+            yield families.counter("audit_log_dropped", "Lines that the audit log lost.", audited.dropped)
 
     def _other_series(self, endpoint: str, method: str) -> _Series:
         key = (endpoint or "none", method if method in METHODS else "other")

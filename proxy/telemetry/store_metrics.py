@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
 from proxy.stores.guarded import DURATIONS, GuardedStore
+from proxy.telemetry.families import Families
 
 
-def store_families(named: Callable[[str], str], store: GuardedStore) -> Iterator[Metric]:
-    """`named` puts the namespace in front."""
-    operations = CounterMetricFamily(
-        named(f"{store.kind}_operations"),
+def store_families(families: Families, store: GuardedStore) -> Iterator[Metric]:
+    """Both, for as many operations as were asked for."""
+    yield families.counters(
+        f"{store.kind}_operations",
         "What the store was asked: ok, full, error, timeout; skipped where it was known to be away.",
-        labels=("operation", "status"),
+        ("operation", "status"),
+        (
+            ((name, status), count)
+            for name, operation in store.operations.items()
+            for status, count in operation.statuses.items()
+        ),
     )
     durations = HistogramMetricFamily(
-        named(f"{store.kind}_operation_duration_seconds"),
+        families.name(f"{store.kind}_operation_duration_seconds"),
         "Of what the store was asked, until its answer or the time-out.",
         labels=("operation",),
     )
     bounds = [*map(floatToGoString, DURATIONS), "+Inf"]
     for name, operation in store.operations.items():
-        for status, count in operation.statuses.items():
-            operations.add_metric((name, status), count)
         counts = zip(bounds, accumulate(operation.counts), strict=True)
         durations.add_metric((name,), list(counts), operation.seconds)
-    yield operations
     yield durations

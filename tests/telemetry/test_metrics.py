@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -13,6 +14,12 @@ from proxy.telemetry.metrics import MOST_SERIES, Metrics
 
 TICKETS = RouteFacts("tickets", "/tickets/{id}")
 Labels = dict[str, str]
+
+
+def parsed(metrics: Metrics) -> list[Metric]:
+    """All of it but what the system says of the process, which is not the same twice."""
+    families = parse_text(metrics.render()[0].decode())
+    return [family for family in families if not family.name.startswith("process_")]
 
 
 def samples(metrics: Metrics, name: str) -> list[tuple[Labels, float]]:
@@ -53,7 +60,7 @@ def test_durations_are_a_histogram_whose_bounds_belong_to_their_bucket() -> None
 def test_exchanges_in_flight_have_started_and_are_not_over() -> None:
     metrics = Metrics()
     for _ in range(3):
-        metrics.started()
+        metrics.in_flight += 1
     metrics.finished(TICKETS, "GET", 200, 0.1)
 
     assert (2, [({}, 2)]) == (metrics.in_flight, samples(metrics, "seawall_http_requests_in_flight"))
@@ -194,7 +201,11 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_circuit_breaker_state": "gauge",
         "ingestion_upstream_healthy": "gauge",
         "ingestion_check_healthy": "gauge",
-    } == {family.name: family.type for family in metrics.collect()}
+    } == {
+        family.name: family.type
+        for family in parse_openmetrics(metrics.render("application/openmetrics-text")[0].decode())
+        if family.name.startswith("ingestion_")
+    }
 
 
 class TestReload:
@@ -211,8 +222,8 @@ class TestReload:
 
     def test_new_buckets_start_the_histogram_from_nothing_and_nothing_else(self) -> None:
         metrics = Metrics()
-        metrics.started()
-        metrics.started()
+        metrics.in_flight += 1
+        metrics.in_flight += 1
         metrics.finished(TICKETS, "GET", 200, 0.3)
         metrics.configure("seawall", (0.2, 0.4))
         metrics.finished(TICKETS, "GET", 200, 0.3)
@@ -240,12 +251,12 @@ class TestReload:
     ) -> None:
         metrics = Metrics()
         metrics.finished(TICKETS, "GET", 200, 0.3)
-        before = list(metrics.collect())
+        before = parsed(metrics)
 
         with pytest.raises(ValueError, match=words):
             metrics.configure(namespace, buckets)
 
-        assert before == list(metrics.collect())
+        assert before == parsed(metrics)
 
 
 class TestFormats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Exchange, Outcome, Request, Retry, RouteFacts
@@ -14,6 +15,7 @@ from proxy.telemetry.recorder import Recorder
 from proxy.testing import FakeClock
 
 FINE = Outcome(200, 100.25)
+LABELS = ("route", "reason", "mode", "upstream", "class", "outcome", "method", "endpoint", "status", "le")
 
 
 class Lines:
@@ -36,8 +38,8 @@ class Told:
 
     def counted(self, name: str) -> list[tuple[tuple[str, ...], float]]:
         return [
-            (tuple(sample.labels.values()), sample.value)
-            for family in self.metrics.collect()
+            (tuple(sample.labels[label] for label in LABELS if label in sample.labels), sample.value)
+            for family in text_string_to_metric_families(self.metrics.render()[0].decode())
             for sample in family.samples
             if sample.name == f"seawall_{name}"
         ]

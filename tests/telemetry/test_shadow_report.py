@@ -288,7 +288,7 @@ class TestBounds:
 def test_a_route_s_requests_are_those_that_prometheus_sees() -> None:
     metrics = Metrics(namespace="ingestion")
     for status in (200, 413):
-        metrics.started()
+        metrics.in_flight += 1
         metrics.finished(RouteFacts("tickets", "/tickets/{id}"), "GET", status, 0.1)
 
     assert {"/tickets/{id}": {"GET": 2}} == metrics.exchanges()
