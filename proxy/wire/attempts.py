@@ -1,4 +1,4 @@
-"""The upstream's half of an exchange: requests out, and what becomes of the answers.
+"""The upstream's half of an exchange: that it is called, and what becomes of that.
 
 `call` is what the innermost `forward` of a pipeline awaits: one attempt, up to the
 response's head. Without a pipeline that waits, the same happens by callbacks alone.
@@ -13,7 +13,7 @@ from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Response
 from proxy.headers import arrived
 from proxy.wire.bodies import HIGH_WATER, Body
-from proxy.wire.framing import ChunkedDecoder, Decoder
+from proxy.wire.framing import Decoder
 from proxy.wire.head import (
     ResponseHead,
     interim_head,
@@ -24,10 +24,9 @@ from proxy.wire.reply import (
     NEVER,
     QUEUED,
     RECEIVING,
-    SENDING,
     WAITING,
-    Reply,
 )
+from proxy.wire.sending import Sending
 
 if TYPE_CHECKING:
     from proxy.wire.upstream_connection import UpstreamConnection
@@ -38,14 +37,10 @@ _STALE = UpstreamError(502, "upstream.stale", "The connection had been closed wh
 """For metrics alone: the call is made again, and nobody else hears of it."""
 
 
-class Attempts(Reply, eq=False):
+class Attempts(Sending, eq=False):
     """Calls the upstream, once or more often, and passes on what it answers."""
 
-    request_sent: bool = True
-    upgrade: str = ""
-    """The protocols that the client asks to switch to."""
     _attempt_started: float = 0.0
-    _connection: UpstreamConnection | None = None
     _decoder: Decoder | None = None
     _incoming: Body | None = None
     _awaited: asyncio.Future[Response] | None = None
@@ -101,80 +96,6 @@ class Attempts(Reply, eq=False):
         else:
             self.phase = QUEUED
             self.limit(pool.wait)
-
-    def connected(self, connection: UpstreamConnection) -> None:
-        """Send the request over `connection`."""
-        self._connection = connection
-        content = self.exchange.request.content
-        data = self._request_head()
-        if isinstance(content, bytes):
-            self.request_sent = True
-            data += content
-        elif self.body is not None:
-            data += self._next_piece(self.body)
-        connection.carrier = self  # type: ignore[assignment]  # every carrier is an Upgrading
-        connection.write(data)
-        if self.request_sent:
-            self.phase = WAITING
-            self.limit(self.exchange.limits.response)
-        else:
-            self.phase = SENDING
-            self.limit(self.client.settings.body_idle)
-            self.client.resume_reading()
-
-    def _request_head(self) -> bytes:
-        request = self.exchange.request
-        added = self.id_field
-        if self.body is not None and isinstance(self.body.decoder, ChunkedDecoder):
-            if isinstance(request.content, bytes):
-                added += b"Content-Length: %d\r\n" % len(request.content)
-            else:
-                added += b"Transfer-Encoding: chunked\r\n"
-        if self.upgrade:
-            added += b"Connection: upgrade\r\nUpgrade: %b\r\n" % self.upgrade.encode("ascii")
-        elif self.fields.trailers:
-            added += b"Connection: TE\r\nTE: trailers\r\n"
-        host = b""
-        # Without the field there may still be one: of an absolute target, by which was routed.
-        if self.exchange.send_upstream_host or (
-            b"host" not in self.fields.all.special and "Host" not in request.headers
-        ):
-            request.headers.remove("Host")
-            host = b"\r\nHost: %b" % self.route.upstream.address.authority.encode("latin-1")
-        line = self.line.raw
-        if request.target is not self.line.target or not self.line.modern:
-            target = request.target.encode("utf-8", "surrogateescape")
-            line = b"%b %b HTTP/1.1" % (self.method.encode("latin-1"), target)
-        return b"%b%b%b%b\r\n" % (line, host, request.headers.serialize(), added)
-
-    def _next_piece(self, body: Body) -> bytes:
-        """What waits of the request's body, framed for the upstream."""
-        self.request_sent = body.done
-        return body.take_framed(self.client.serving.dropped_untrusted)
-
-    def _pump(self, connection: UpstreamConnection, body: Body) -> None:
-        """Pass on what has arrived of the request's body."""
-        if self.request_sent:
-            return
-        if connection.write_paused:
-            self.limit(self.exchange.limits.idle)
-            if body.size > HIGH_WATER:
-                self.client.pause_reading()
-            return
-        connection.write(self._next_piece(body))
-        if self.phase == RECEIVING:  # answered early, and the body still moves
-            self.limit(self.exchange.limits.idle)
-        elif self.request_sent:
-            self.phase = WAITING
-            self.limit(self.exchange.limits.response)
-        else:
-            self.limit(self.client.settings.body_idle)
-
-    def upstream_can_take_more(self) -> None:
-        """Its buffer has drained."""
-        if self.body is not None and self._connection is not None:
-            self._pump(self._connection, self.body)
-        self.client.resume_reading()
 
     def upstream_lost(self, connection: UpstreamConnection, exc: Exception | None) -> None:
         """The connection broke before the response was complete."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Exchange, Response
@@ -29,9 +28,6 @@ from proxy.wire.reply import (
     WAITING,
 )
 from proxy.wire.upgrading import Upgrading
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger(__name__)
 
