@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from proxy.app.bypasses import bypasses
 from proxy.app.compile import Plan
 from proxy.app.contradictions import contradictions
 from proxy.app.exposed import exposed_secrets
@@ -45,6 +46,7 @@ def advice(plan: Plan, now: float, *, survives: bool = True) -> tuple[Problem, .
         contradictions(configuration, now),
         limit_advice(configuration, survives=survives),
         retries(configuration),
+        bypasses(plan),
     ):
         findings += [_Finding(*found) for found in more]
     seen: set[int] = set()

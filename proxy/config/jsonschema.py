@@ -36,8 +36,8 @@ Json = dict[str, Any]
 _EXTENSIONS: Json = {"^x-": {}}
 _VARIABLE: Json = {
     "type": "string",
-    "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^{}]*)?\}",
-    "description": "Filled in from the environment: ${NAME} or ${NAME:-default}.",
+    "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(\.\.\.)?(:-[^{}]*)?\}",
+    "description": "Filled in from the environment: ${NAME} or ${NAME:-default}; in a list, ${NAME...}.",
 }
 _SECRET: Json = {
     "type": "object",

@@ -58,6 +58,7 @@ class Node:
         "key",
         "key_hidden",
         "line",
+        "origin",
         "parent",
         "plain",
         "source",
@@ -82,6 +83,8 @@ class Node:
         self.plain = False
         """A scalar without quotes, which YAML gives a type by its looks."""
         self.interpolated = False
+        self.origin = ""
+        """Which piece of a variable it is, for whoever has to tell what is wrong with it."""
         self.parent: Node | None = None
         self.step: str | int = ""
 
@@ -117,6 +120,7 @@ class Node:
         twin.text = self.text
         twin.plain = self.plain
         twin.interpolated = self.interpolated
+        twin.origin = self.origin
         return twin
 
     def children(self) -> Iterator[Node]:

@@ -188,3 +188,17 @@ def _check_segment(segment: str) -> None:
         raise ValueError(
             f"{segment!r} has a space, a backslash or a control character; expected a path without"
         )
+
+
+class JsonPointer(str):
+    """Where in a JSON document (RFC 6901); empty for all of it."""
+
+    __slots__ = ()
+    pattern: ClassVar[str] = r"^(/([^~/]|~[01])*)*$"
+    example: ClassVar[str] = "/error/code"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
+            raise ValueError(f"{value!r} is no JSON pointer; expected one such as {cls.example}")
+        return cls(value)

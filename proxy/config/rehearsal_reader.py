@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from proxy.config.configuration import StatedTest
 from proxy.config.context import Context
 from proxy.config.nodes import Node, quoted
-from proxy.config.rehearsals import PolicyTest, RehearsalSecrets
+from proxy.config.rehearsals import PolicyTest, RehearsalSecrets, Step
 from proxy.config.sections import Sections
+from proxy.config.simulated import SimulatedRequest
 from proxy.config.typed import located, to_struct
 
 
@@ -37,12 +39,21 @@ class RehearsalReader:
             message = f"the test {quoted(test.name)} stands in {first.place} already; expected another name"
             self._report.add(name, message)
         for index, step in enumerate(test.steps):
-            route = step.request.sign if step.request is not None else None
-            if route is not None and route not in self._routes:
-                hint = self._report.hint(route, self._routes)
-                sign = located(node, f"steps[{index}].request.sign")
-                self._report.add(sign, f"{quoted(route)} is not a route{hint}")
+            for path, request in _requests(step):
+                if request.sign is not None and request.sign not in self._routes:
+                    hint = self._report.hint(request.sign, self._routes)
+                    sign = located(node, f"steps[{index}].{path}.sign")
+                    self._report.add(sign, f"{quoted(request.sign)} is not a route{hint}")
         return test
+
+
+def _requests(step: Step) -> Iterator[tuple[str, SimulatedRequest]]:
+    """Those that stand in a step, and where."""
+    if step.request is not None:
+        yield "request", step.request
+    if isinstance(step.parallel, tuple):
+        for index, each in enumerate(step.parallel):
+            yield f"parallel[{index}].request", each.request
 
 
 def _route_names(sections: Sections) -> set[str]:

@@ -172,7 +172,8 @@ class Report:
 
 def _finding(node: Node, message: str, *, at_key: bool) -> _Finding:
     line, column = node.key if at_key and node.key else (node.line, node.column)
-    return _Finding(node.source, line, column, message, node)
+    told = f"{message} ({node.origin})" if node.origin and node.origin not in message else message
+    return _Finding(node.source, line, column, told, node)
 
 
 def looks_secret(key: str) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from proxy.config.rehearsals import ElapsedBounds, Expectation
-from proxy.config.spelling import spelled
+from proxy.config.expectations import ElapsedBounds, Expectation, UpstreamRequest
+from proxy.config.spelling import listed, spelled
 from proxy.config.units import Duration
+from proxy.rehearsal.client import Received
 from proxy.rehearsal.rehearsal import Rehearsed
+from proxy.rehearsal.upstream import Call
 
 TICK = 0.01
 """Seconds by which a time may be later than expected: the proxy's timers are so fine."""
@@ -31,20 +33,63 @@ class Mismatch:
 
 
 def mismatches(expect: Expectation, got: Rehearsed) -> list[Mismatch]:
-    """What is not as expected of this one request; nothing about calls, which are the whole step's."""
-    return [*_head(expect, got), *_decision(expect, got), *_body(expect, got), *_elapsed(expect, got)]
+    """What is not as expected of this one request; nothing about what is the whole step's."""
+    return [
+        *_head(expect, got),
+        *_decision(expect, got),
+        *_body(expect, got.body),
+        *_elapsed(expect, got),
+        *_received(expect.upstream_request, [call for call in got.calls if call.method]),
+    ]
 
 
 def _head(expect: Expectation, got: Rehearsed) -> Iterator[Mismatch]:
     if expect.status is not None and got.status not in expect.status:
         yield Mismatch("status", statuses(expect.status), str(got.status or "no answer"))
-    for name, value in expect.headers.items():
-        found = got.header(name)
-        if found != value:
-            yield Mismatch(f"headers.{name}", *(("absent" if v is None else _cut(v)) for v in (value, found)))
+    yield from _headers(expect, got.header)
     if expect.complete is not None and got.complete is not expect.complete:
         words = {True: "a whole answer", False: "an answer that breaks off"}
         yield Mismatch("complete", words[expect.complete], words[got.complete])
+
+
+def _headers(
+    expect: Expectation | UpstreamRequest, header: Callable[[str], str | None]
+) -> Iterator[Mismatch]:
+    for name, value in expect.headers.items():
+        found = header(name)
+        if found != value:
+            yield Mismatch(f"headers.{name}", *(("absent" if v is None else _cut(v)) for v in (value, found)))
+
+
+def _received(
+    expect: UpstreamRequest | Sequence[UpstreamRequest] | None, calls: Sequence[Call]
+) -> Iterator[Mismatch]:
+    """What upstreams have received, as far as something is said of it."""
+    what, told = "upstream_request", listed([f"{call.method} {call.target}" for call in calls])
+    if isinstance(expect, UpstreamRequest):
+        if calls:
+            yield from _call(expect, calls[-1], what)
+        else:
+            yield Mismatch(what, "a request", "none arrived")
+    elif expect is not None:
+        for index, (one, call) in enumerate(zip(expect, calls, strict=False)):
+            yield from _call(one, call, f"{what}[{index}]")
+        if len(expect) != len(calls):
+            requests = f"{len(expect)} request{'s' * (len(expect) > 1)}"
+            yield Mismatch(what, requests, f"{len(calls)}: {told}" if calls else "none arrived")
+
+
+def _call(expect: UpstreamRequest, call: Call, what: str) -> Iterator[Mismatch]:
+    for key, wanted, found in (
+        ("upstream", expect.upstream, call.upstream),
+        ("method", expect.method, call.method),
+        ("path", expect.path, call.target),
+    ):
+        if wanted is not None and wanted != found:
+            yield Mismatch(f"{what}.{key}", _cut(wanted), _cut(found))
+    header = Received(headers=call.headers).header
+    for mismatch in (*_headers(expect, header), *_body(expect, call.body)):
+        yield replace(mismatch, what=f"{what}.{mismatch.what}")
 
 
 def _decision(expect: Expectation, got: Rehearsed) -> Iterator[Mismatch]:
@@ -55,14 +100,14 @@ def _decision(expect: Expectation, got: Rehearsed) -> Iterator[Mismatch]:
         yield Mismatch("shadow", expect.shadow, said)
 
 
-def _body(expect: Expectation, got: Rehearsed) -> Iterator[Mismatch]:
-    text = got.body.decode("utf-8", "backslashreplace")
+def _body(expect: Expectation | UpstreamRequest, body: bytes) -> Iterator[Mismatch]:
+    text = body.decode("utf-8", "backslashreplace")
     if expect.body is not None and text != expect.body:
         yield Mismatch("body", _quoted(expect.body), _quoted(text))
     if not expect.json:
         return
     try:
-        document = msgspec.json.decode(got.body)
+        document = msgspec.json.decode(body)
     except msgspec.DecodeError:
         yield Mismatch("json", "a body in JSON", _quoted(text))
         return

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.config.configuration import Configuration, StatedTest
-from proxy.config.rehearsals import Expectation, Step
+from proxy.config.expectations import Expectation
+from proxy.config.rehearsals import ParallelRequest, Step
 from proxy.config.typed import located
 from proxy.errors import SeawallError
 from proxy.rehearsal.expectations import Mismatch, mismatches
+from proxy.rehearsal.messages import Request
 from proxy.rehearsal.rehearsal import START, Rehearsal, Rehearsed
 from proxy.rehearsal.signing import answers_of, request_of
 from proxy.telemetry.decisions import Decision
@@ -93,12 +95,11 @@ class _Playing:
             try:
                 self._play(step)
             except _Failed as failed:
-                requests = step.repeat * step.parallel
                 return Failure(
                     step=number,
                     place=located(node, failed.at).place,
                     request=failed.request,
-                    requests=requests,
+                    requests=step.requests,
                     mismatches=failed.mismatches,
                     error=failed.error,
                     decision=failed.decision,
@@ -113,40 +114,36 @@ class _Playing:
         each = [expectation for expectation in expected if expectation.count is None]
         self._rehearsal.script(answers_of(step.upstream or self._stated.test.upstream))
         got: list[Rehearsed] = []
-        for batch in self._sent(step):
-            for one in batch:
+        at_once = step.at_once
+        for _ in range(step.repeat):
+            for stated, one in zip(at_once, self._sent(step, at_once, len(got)), strict=True):
+                at = "" if step.request else f"parallel[{len(got)}]"
                 got.append(one)
-                _hold(each, one, len(got))
+                _hold([*each, *([stated.expect] if stated.expect else ())], one, len(got), at)
         _hold_all(expected, got, self._rehearsal)
 
-    def _sent(self, step: Step) -> Iterator[list[Rehearsed]]:
-        stated, rehearsal = step.request, self._rehearsal
-        if stated is None:
-            return
-        for number in range(step.repeat):
-            try:
-                batch = [
-                    request_of(
-                        stated,
-                        rehearsal.configuration,
-                        rehearsal.configuration.test_secrets.credentials,
-                        rehearsal.clock.now(),
-                    )
-                    for _ in range(step.parallel)
-                ]
-                self.requests += len(batch)
-                yield rehearsal.send_at_once(batch)
-            except ValueError as error:
-                raise _Failed(error=f"sign: {error}", at="request.sign", request=number + 1) from None
-            except SeawallError as error:
-                raise _Failed(error=str(error), request=number + 1) from None
+    def _sent(self, step: Step, at_once: Sequence[ParallelRequest], before: int) -> list[Rehearsed]:
+        """What came of them; `before` have been sent in this step already."""
+        rehearsal = self._rehearsal
+        known = rehearsal.configuration, rehearsal.configuration.test_secrets.credentials
+        batch: list[Request] = []
+        try:
+            for each in at_once:
+                batch.append(request_of(each.request, *known, rehearsal.clock.now()))  # noqa: PERF401  # counted
+            self.requests += len(batch)
+            return rehearsal.send_at_once(batch)
+        except ValueError as error:
+            at = "request.sign" if step.request else f"parallel[{len(batch)}].request.sign"
+            raise _Failed(error=f"sign: {error}", at=at, request=before + len(batch) + 1) from None
+        except SeawallError as error:
+            raise _Failed(error=str(error), request=before + 1) from None
 
 
-def _hold(expected: Sequence[Expectation], got: Rehearsed, number: int) -> None:
+def _hold(expected: Sequence[Expectation], got: Rehearsed, number: int, at: str) -> None:
     """Raises _Failed where this one request is not as all of them should be."""
     wrong = [mismatch for each in expected for mismatch in mismatches(each, got)]
     if wrong:
-        raise _Failed(wrong, request=number, decision=got.decision)
+        raise _Failed(wrong, request=number, at=at, decision=got.decision)
 
 
 def _hold_all(expected: Sequence[Expectation], got: Sequence[Rehearsed], rehearsal: Rehearsal) -> None:

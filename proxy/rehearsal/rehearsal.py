@@ -51,11 +51,11 @@ class Rehearsed:
     decision: Decision | None
     """Of a request that was refused, failed, or would have been refused by a policy in shadow."""
     calls: Sequence[Call]
-    """What arrived at upstreams meanwhile: of requests sent at once, for all of them."""
+    """What arrived at upstreams for it; of one that is sent alone, refused connections too."""
 
     @property
     def upstream_calls(self) -> int:
-        """How often upstreams were called meanwhile."""
+        """How often upstreams were called for it."""
         return len(self.calls)
 
     @property
@@ -179,6 +179,11 @@ class Rehearsal:
         received = await asyncio.gather(*(self._send_one(request) for request in requests))
         await self._loop.settle()
         calls = tuple(self._upstreams.calls[before:])
+        name = self.configuration.request_id.header
+        # A refused connection has no id; of one request alone it can be said whose it was.
+        by_id: dict[str | None, list[Call]] = {}
+        for call in calls if len(received) > 1 else ():
+            by_id.setdefault(Received(headers=call.headers).header(name), []).append(call)
         return [
             Rehearsed(
                 status=each.status,
@@ -187,7 +192,7 @@ class Rehearsal:
                 complete=each.complete,
                 elapsed=elapsed,
                 decision=self._decision(each),
-                calls=calls,
+                calls=calls if len(received) == 1 else tuple(by_id.get(each.header(name) or "", ())),
             )
             for each, elapsed in received
         ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from proxy.app.compile import KINDS
 from proxy.config.configuration import Configuration, RouteConfig
-from proxy.config.rehearsals import SimulatedAnswer, SimulatedRequest
+from proxy.config.simulated import SimulatedAnswer, SimulatedRequest
 from proxy.errors import Rejection
 from proxy.headers import Headers
 from proxy.policy import Unsigned

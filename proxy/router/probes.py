@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from proxy.errors import Rejection
 from proxy.headers import Headers
 from proxy.router.rules import Entry, Found, Match
-from proxy.router.table import RoutingTable
+from proxy.router.table import Missing, RoutingTable
 
 T = TypeVar("T")
 
@@ -58,9 +58,9 @@ def probes_for(before: Mapping[str, Match], after: Mapping[str, Match]) -> Itera
     """Some of them several times."""
     matches = list(dict.fromkeys((*before.values(), *after.values())))
     methods = _USUAL.union(*(match.methods for match in matches))
-    sample = _sample(matches)
+    sample = unspelled(matches)
     for match in matches:
-        yield from _instances(match, methods, sample)
+        yield from instances(match, methods, sample)
     same = {match for name, match in before.items() if after.get(name) == match}
     if [name for name in before if name in after] != [name for name in after if name in before]:
         same = {match for match in same if not _conditional(match)}  # the order of the file settles ties
@@ -68,17 +68,22 @@ def probes_for(before: Mapping[str, Match], after: Mapping[str, Match]) -> Itera
     for one, other in islice(product(differing, matches), MAX_PAIRS):
         both = _intersection(one, other) if one is not other else None
         if both is not None:
-            yield from _instances(both, methods, sample)
+            yield from instances(both, methods, sample)
 
 
 def _table(matches: Mapping[str, Match]) -> RoutingTable[str]:
     return RoutingTable(Entry(match, name) for name, match in matches.items())
 
 
-def _answer(table: RoutingTable[str], probe: Probe) -> str:
+def ask(table: RoutingTable[T], probe: Probe) -> Found[T] | Missing:
+    """As `RoutingTable.find`."""
     headers = Headers([(name.encode("latin-1"), value.encode()) for name, value in probe.headers])
+    return table.find(probe.method, probe.host, probe.path, urlencode(probe.query), headers)
+
+
+def _answer(table: RoutingTable[str], probe: Probe) -> str:
     try:
-        found = table.find(probe.method, probe.host, probe.path, urlencode(probe.query), headers)
+        found = ask(table, probe)
     except Rejection as refusal:
         return str(refusal.status)
     if isinstance(found, Found):
@@ -86,14 +91,15 @@ def _answer(table: RoutingTable[str], probe: Probe) -> str:
     return "405" if found.allowed else "404"
 
 
-def _sample(matches: Iterable[Match]) -> str:
+def unspelled(matches: Iterable[Match]) -> str:
     """A segment that no path spells out."""
     literals = {segment.lower() for match in matches for segment in match.path.split("/")}
     names = ("x", *(f"x{number}" for number in range(1, len(literals) + 1)))
     return next(name for name in names if name not in literals)
 
 
-def _instances(match: Match, methods: Collection[str], sample: str) -> Iterator[Probe]:
+def instances(match: Match, methods: Collection[str], sample: str) -> Iterator[Probe]:
+    """Requests that belong to `match`, as far as no other wins; with `methods` where it names none."""
     asked = sorted(match.methods or methods)
     if "GET" in match.methods and "HEAD" in methods and "HEAD" not in match.methods:
         asked.append("HEAD")

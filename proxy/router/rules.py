@@ -76,8 +76,8 @@ class Rule(Generic[T]):
     """
 
     __slots__ = (
-        "bare", "below", "exact", "hosts", "match", "methods", "open", "params", "rank", "segments",
-        "shape", "suffixes", "target",
+        "bare", "below", "exact", "hosts", "match", "methods", "open", "params", "path_rank", "rank",
+        "segments", "shape", "suffixes", "target",
     )  # fmt: skip
 
     def __init__(self, entry: Entry[T], number: int) -> None:
@@ -94,7 +94,9 @@ class Rule(Generic[T]):
         self.hosts, self.suffixes = _hosts(entry.match.hosts)
         self.open = not (self.hosts or self.suffixes or entry.match.headers or entry.match.query)
         """Path and method decide."""
-        self.rank = (*_path_rank(*self.shape, self.exact), *_conditions_rank(entry.match), number)
+        self.path_rank = _path_rank(*self.shape, self.exact)
+        """Of rules that match one path, the narrower one's is less."""
+        self.rank = (*self.path_rank, *_conditions_rank(entry.match), number)
         """Sorts the more specific in front."""
 
     def found(self, segments: Sequence[str]) -> Found[T]:

@@ -92,6 +92,7 @@ KINDS = (
     AKind("retry", RetryConfig),
 )
 ENV = {"PORT": "3000", "SECRET": "hunter2-in-the-environment", "TENANT": "acme-confidential", "EMPTY": ""}
+ENV |= {"NETWORKS": "10.0.0.0/8, 10.0.0.0/33", "COMMAS": "192.0.2.1, 192.0.2.2"}
 
 START = 'version: 1\nupstreams: {app: {url: "http://127.0.0.1:3000"}}\n'
 ROUTE = 'routes:\n  - name: only\n    match: {path: "/**"}\n'

@@ -10,7 +10,20 @@ from proxy.config.interpolate import interpolate
 from proxy.config.nodes import Node, Source, Unresolved, plain
 from tests.config.kinds import parsed
 
-ENV = {"N": "10", "T": "true", "S": "text", "EMPTY": "", "NULL": "null", "NESTED": "${N}", "BAD": "a: [b"}
+ENV = {
+    "N": "10",
+    "T": "true",
+    "S": "text",
+    "EMPTY": "",
+    "NULL": "null",
+    "NESTED": "${N}",
+    "BAD": "a: [b",
+    "NETS": "10.0.0.0/8, 192.168.0.0/16",
+    "ONE": "a",
+    "GAP": "a,,b",
+    "BLANK": " ",
+    "CODES": "429,503",
+}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +101,98 @@ def test_what_aliases_share_is_read_once() -> None:
     assert [{"a": "${N}", "b": "${N}"}] * 3 == list(plain(document).values())
 
 
+NOT_SET = "the variable NO is not set; expected it in the environment, or ${NO...:-default}"
+EMPTY = "expected entries with commas between them, or ${%s...:-default}"
+ALONE = '`${NAME...}` stands for entries of a list; expected it alone as one of them, such as ["${NAME...}"]'
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ('["${NETS...}"]', ["10.0.0.0/8", "192.168.0.0/16"]),
+        ('[x, "${NETS...}", y]', ["x", "10.0.0.0/8", "192.168.0.0/16", "y"]),
+        ('["${ONE...}"]', ["a"]),
+        ('["${NO...:-a, b}"]', ["a", "b"]),
+        ('["${BLANK...:-a}"]', ["a"]),
+        ('[x, "${NO...:-}"]', ["x"]),
+        ("- ${CODES...}\n- 5xx\n", [429, 503, "5xx"]),
+        ('["${CODES...}"]', ["429", "503"]),
+        ('["$${NETS...}"]', ["${NETS...}"]),
+        ('["${NESTED...}"]', ["${N}"]),
+        ('["${NETS}"]', ["10.0.0.0/8, 192.168.0.0/16"]),
+    ],
+)
+def test_a_variable_can_be_several_entries_of_a_list(text: str, entries: list[object]) -> None:
+    document = parsed(text, ENV)[0]
+
+    assert entries == plain(document)
+    assert [f"[{index}]" for index in range(len(entries))] == [node.path for node in document.children()]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('["${NO...}"]', NOT_SET),
+        ('["${EMPTY...}"]', f"the variable EMPTY is empty; {EMPTY % 'EMPTY'}"),
+        ('[x, "${BLANK...}"]', f"the variable BLANK is empty; {EMPTY % 'BLANK'}"),
+        (
+            '["${GAP...}"]',
+            "entry 2 of 3 in the variable GAP is empty; expected something on both sides of each comma",
+        ),
+        (
+            '["${NO...:-a,}"]',
+            "entry 2 of 2 in the default of NO is empty; expected something on both sides of each comma",
+        ),
+        ('["${NO...:-}"]', "no entry is left in the list, with nothing in NO; expected at least one"),
+        (
+            '["${NO...:-}", "${EMPTY...:-}"]',
+            "no entry is left in the list, with nothing in NO and EMPTY; expected at least one",
+        ),
+        ('["a ${NETS...}"]', ALONE),
+        ('["${NETS...}${NETS...}"]', ALONE),
+        ('{a: "${NETS...}"}', ALONE),
+    ],
+)
+def test_entries_that_are_not_there_are_a_mistake_and_never_an_empty_list(text: str, message: str) -> None:
+    wrong = [leaf.value for leaf in parsed(text, ENV)[0].leaves() if isinstance(leaf.value, Unresolved)]
+
+    assert [Unresolved(message, malformed=message == ALONE)] == wrong
+
+
+def test_aliases_of_a_list_have_the_same_entries() -> None:
+    text = 'a: &a ["${NETS...}", "${NESTED...}"]\nb: *a\nc: [&c "${ONE...}", "${NETS...}"]\nd: [*c]\n'
+    nets = ["10.0.0.0/8", "192.168.0.0/16"]
+
+    document = parsed(text, ENV)[0]
+
+    assert {"a": [*nets, "${N}"], "b": [*nets, "${N}"], "c": ["a", *nets], "d": ["a"]} == plain(document)
+
+
+def test_an_entry_tells_which_piece_of_which_variable_it_is() -> None:
+    document = parsed('["${NETS...}", "${NO...:-x}", "${NETS}", "${ONE}"]', ENV)[0]
+
+    assert [
+        "entry 1 of 2 in the variable NETS",
+        "entry 2 of 2 in the variable NETS",
+        "entry 1 of 1 in the default of NO",
+        "${NETS...} makes several entries of a variable with commas",
+        "",
+    ] == [node.origin for node in document.children()]
+
+
+@given(st.text().filter(lambda text: "\x00" not in text))
+def test_entries_are_text_and_as_many_as_there_are_commas(text: str) -> None:
+    document = parsed('["${V...:-default}", z]', {"V": text})[0]
+    entries = plain(document)
+
+    if text.strip() and all(part.strip() for part in text.split(",")):
+        assert [*(part.strip() for part in text.split(",")), "z"] == entries
+    elif not text.strip():
+        assert ["default", "z"] == entries
+    else:
+        assert isinstance(entries[0], Unresolved)
+
+
 @given(st.text().filter(lambda text: "\x00" not in text))
 def test_a_variable_never_adds_structure(text: str) -> None:
     node = Node("a ${V}", Source("a", ""))
@@ -98,7 +203,7 @@ def test_a_variable_never_adds_structure(text: str) -> None:
     assert f"a {text}" == node.value
 
 
-@given(st.text(alphabet="${}:-aN 1"))
+@given(st.text(alphabet="${}:-aN 1.,"))
 def test_no_text_raises(text: str) -> None:
     node = Node(text, Source("a", ""))
     node.text, node.plain = text, True

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.patterns import ExactPath, HostPattern, Method, Name, PathPattern, ReasonCode
+from proxy.config.patterns import ExactPath, HostPattern, JsonPointer, Method, Name, PathPattern, ReasonCode
 
 TYPES = (ExactPath, HostPattern, Method, Name, PathPattern, ReasonCode)
 
@@ -39,6 +39,7 @@ class TestEveryType:
         (Name, ["a", "A-b_c.1", "x" * 63], ["-a", ".a", "a/b", "x" * 64, "é"]),
         (Method, ["GET", "M-SEARCH"], ["get", "GET "]),
         (ReasonCode, ["a.b", "rate_limit.exceeded.much"], ["a", "A.b", "a."]),
+        (JsonPointer, ["", "/", "/a~1b/~0/0/"], ["a", "/~2", None]),
         (ExactPath, ["/", "/a", "/a/b.c/", "/é"], ["a", "/{a}", "/a/**", "/a?b", "//", "/a%20"]),
         (HostPattern, ["a", "a.b-c.d", "*.a.b", "[::1]", "10.0.0.1"], ["*", "a.*.b", "a:80", "-a", "a/b"]),
         (
@@ -61,7 +62,9 @@ class TestEveryType:
             ],
         ),
     ],
-    ids=[kind.__name__ for kind in (Name, Method, ReasonCode, ExactPath, HostPattern, PathPattern)],
+    ids=[
+        kind.__name__ for kind in (Name, Method, ReasonCode, JsonPointer, ExactPath, HostPattern, PathPattern)
+    ],
 )
 def test_what_is_allowed(kind, good: list[str], bad: list[str]) -> None:
     for text in good:

@@ -10,18 +10,28 @@ from click.testing import CliRunner
 from msgspec import Struct
 
 from proxy.cli import main
-from proxy.config.rehearsals import (
-    Expectation,
-    PolicyTest,
-    RehearsalSecrets,
-    SimulatedAnswer,
-    SimulatedRequest,
-    Step,
-)
+from proxy.config.expectations import Expectation, UpstreamRequest
+from proxy.config.rehearsals import ParallelRequest, PolicyTest, RehearsalSecrets, Step
+from proxy.config.simulated import SimulatedAnswer, SimulatedRequest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing-policies.md").read_text(encoding="utf-8")
-POLICIES, _ = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+POLICIES, *STEPS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 SHOWN = re.findall(r"^\$ seawall (test .*?)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+SURROUNDINGS = """\
+version: 1
+upstreams: {app: {url: "http://127.0.0.1:3000"}}
+defaults: {forwarded: {}, timeout: {response: 5s}}
+routes:
+  - {name: report, match: {path: /report}, policies: {concurrency: {max: 15}}}
+  - name: orders
+    match: {path: "/orders/**"}
+    policies: {retry: {max_retries: 1, classes: {server_error: {status: [503]}}}}
+tests:
+  - name: as on the page
+    steps:
+"""
 
 
 def output(command: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
@@ -43,9 +53,25 @@ def test_what_fails_fails_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (1, shown) == output(command, POLICIES.replace("burst: 10", "burst: 5"), tmp_path, monkeypatch)
 
 
+@pytest.mark.parametrize("steps", STEPS, ids=["counts", "different requests", "what arrives"])
+def test_steps_go_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: str) -> None:
+    exit_code, said = output("test hooks.yaml", SURROUNDINGS + steps, tmp_path, monkeypatch)
+
+    assert 0 == exit_code, said
+
+
 @pytest.mark.parametrize(
     "struct",
-    [PolicyTest, Step, SimulatedRequest, SimulatedAnswer, Expectation, RehearsalSecrets],
+    [
+        PolicyTest,
+        Step,
+        ParallelRequest,
+        SimulatedRequest,
+        SimulatedAnswer,
+        Expectation,
+        UpstreamRequest,
+        RehearsalSecrets,
+    ],
     ids=lambda struct: struct.__name__,
 )
 def test_every_key_is_told(struct: type[Struct]) -> None:

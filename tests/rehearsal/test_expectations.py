@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from proxy.config.rehearsals import ElapsedBounds, Expectation
+from proxy.config.expectations import ElapsedBounds, Expectation, UpstreamRequest
 from proxy.config.units import Duration, StatusSet
 from proxy.rehearsal.expectations import Mismatch, mismatches, seconds, statuses
 from proxy.rehearsal.rehearsal import Rehearsed
+from proxy.rehearsal.upstream import Call
 from proxy.telemetry.decisions import Decision, Verdict
 
 DECISION = Decision(
@@ -111,6 +112,70 @@ def test_everything_that_is_wrong_is_said() -> None:
     assert ["status", "complete", "reason", "elapsed"] == [
         mismatch.what for mismatch in mismatches(expected, got())
     ]
+
+
+CALLS = (
+    Call("app"),
+    Call("app", "PUT", "/first", [("Host", "a"), ("X-A", "1"), ("X-A", "2")], b'{"a": 1}'),
+    Call("spare", "POST", "/last?b=1", [("Host", "a")], b"text"),
+)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"path": "/last?b=1", "method": "POST", "upstream": "spare", "body": "text"},
+        {"headers": {"host": "a", "X-A": None}},
+        [{"path": "/first", "headers": {"X-A": "1, 2"}, "json": {"/a": 1}}, {"body": "text"}],
+    ],
+    ids=["the last", "its headers", "all"],
+)
+def test_what_an_upstream_has_received_is_as_expected(expected: Any) -> None:
+    assert [] == mismatches(received(expected), got(calls=CALLS))
+
+
+@pytest.mark.parametrize(
+    ("expected", "mismatch"),
+    [
+        ({"path": "/last"}, Mismatch("upstream_request.path", "/last", "/last?b=1")),
+        ({"method": "PUT"}, Mismatch("upstream_request.method", "PUT", "POST")),
+        ({"upstream": "app"}, Mismatch("upstream_request.upstream", "app", "spare")),
+        ({"headers": {"Host": None}}, Mismatch("upstream_request.headers.Host", "absent", "a")),
+        ({"body": ""}, Mismatch("upstream_request.body", '""', '"text"')),
+        ({"json": {"/a": 1}}, Mismatch("upstream_request.json", "a body in JSON", '"text"')),
+        (
+            [{"headers": {"X-A": "1"}}, {"method": "POST"}],
+            Mismatch("upstream_request[0].headers.X-A", "1", "1, 2"),
+        ),
+        (
+            [{"path": "/first"}],
+            Mismatch("upstream_request", "1 request", "2: PUT /first and POST /last?b=1"),
+        ),
+        (
+            [{"path": "/first"}, {"method": "POST"}, {"method": "POST"}],
+            Mismatch("upstream_request", "3 requests", "2: PUT /first and POST /last?b=1"),
+        ),
+    ],
+    ids=str,
+)
+def test_what_an_upstream_has_received_and_should_not_is_said(expected: Any, mismatch: Mismatch) -> None:
+    assert [mismatch] == mismatches(received(expected), got(calls=CALLS))
+
+
+@pytest.mark.parametrize(
+    ("expected", "words"), [({"path": "/"}, "a request"), ([{"path": "/"}], "1 request")], ids=["one", "list"]
+)
+def test_a_refused_connection_is_no_request(expected: Any, words: str) -> None:
+    wrong = Mismatch("upstream_request", words, "none arrived")
+
+    assert [wrong] == mismatches(received(expected), got(calls=CALLS[:1]))
+
+
+def received(expected: Any) -> Expectation:
+    """As a policy file says it; one, or a list."""
+    if isinstance(expected, list):
+        return Expectation(upstream_request=tuple(UpstreamRequest(**each) for each in expected))
+    return Expectation(upstream_request=UpstreamRequest(**expected))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,10 @@ from proxy.rehearsal.player import play
 from tests.rehearsal.plays import POLICIES, configured, played, wrong
 
 LARGE = "request: {method: POST, path: /, body_size: 2KiB}"
+TWO = (
+    "{request: {path: /a, headers: {X-A: 1}}, expect: {upstream_request: {headers: {X-A: 1}}}}, "
+    "{request: {path: /b}, expect: {upstream_request: [{path: /b, headers: {X-A: null}}]}}"
+)
 LARGE_FAILS = "{" + LARGE + ", expect: {status: 200}}"
 ONE_CONNECTION = POLICIES.replace('3000"', '3000", pool: {max_connections: 1, wait: 1s}')
 
@@ -26,8 +30,14 @@ ONE_CONNECTION = POLICIES.replace('3000"', '3000", pool: {max_connections: 1, wa
         ["{request: {path: /quick}, upstream: {latency: 1s}, expect: {status: 504, elapsed: 500ms}}"],
         ["{request: {path: /}, upstream: {json: {a: [1]}}, expect: {json: {/a/0: 1}}}"],
         ["{repeat: 3, request: {path: /}, upstream: [{status: 500}, {}], expect: {count: 2, status: 200}}"],
+        ["{request: {path: /a?b=1}, expect: {upstream_request: {path: /a?b=1, headers: {X-A: null}}}}"],
+        ["{repeat: 2, request: {path: /a}, expect: {upstream_request: [{path: /a}]}}"],
+        ["{parallel: 2, request: {path: /a}, expect: {upstream_request: [{path: /a}], upstream_calls: 2}}"],
+        ["{parallel: [" + TWO + "], upstream: {latency: 1s}}"],
+        ["{parallel: [{request: {path: /}}, {request: {path: /}}], expect: {upstream_calls: 2}}"],
     ],
-    ids=["one", "several", "at once", "a refusal", "no answer", "a deadline", "an answer", "counts"],
+    ids=["one", "several", "at once", "a refusal", "no answer", "a deadline", "an answer", "counts",
+         "what arrives", "each time", "of each at once", "different ones at once", "all as one"],
 )  # fmt: skip
 def test_what_goes_as_expected_passes(tmp_path: Path, steps: list[str]) -> None:
     result = played(tmp_path, *steps)
@@ -131,3 +141,35 @@ def test_a_request_without_an_answer_within_an_hour_is_a_failure(tmp_path: Path)
 def test_a_step_waits_or_sends() -> None:
     assert [] == list(Step(wait=1).check())  # type: ignore[arg-type]
     assert 1 == len(list(Step().check()))
+
+
+def test_different_requests_at_once_leave_in_their_order(tmp_path: Path) -> None:
+    step = (
+        "{parallel: [{request: {path: /a}, expect: {status: 200}}, {request: {path: /b}, "
+        "expect: {status: 503, reason: upstream.busy}}], upstream: {latency: 3s}}"
+    )
+    patient = ONE_CONNECTION.replace("response: 2s", "response: 5s")
+
+    assert None is played(tmp_path, step, text=patient).failure
+
+
+def test_of_different_requests_at_once_the_one_that_fails_is_named(tmp_path: Path) -> None:
+    entries = [f"          - {{request: {{path: /{each}}}, expect: {{status: 200}}}}\n" for each in "abc"]
+    entries[1] = entries[1].replace("status: 200", "upstream_request: {path: /x}")
+    result = played(tmp_path, "parallel:\n" + "".join(entries).rstrip("\n"))
+    failure = result.failure
+
+    assert failure is not None
+    assert {"upstream_request.path": ("/x", "/b")} == wrong(result)
+    assert (f"{tmp_path}/a.yaml:17", 2, 3, 3) == (
+        failure.place, failure.request, failure.requests, result.requests,
+    )  # fmt: skip
+
+
+def test_of_different_requests_at_once_the_one_that_nobody_can_sign_is_named(tmp_path: Path) -> None:
+    entries = "{request: {path: /a}}, {request: {path: /b, sign: all}}"
+    failure = played(tmp_path, f"{{parallel: [{entries}], expect: {{status: 200}}}}").failure
+
+    assert failure is not None
+    assert 2 == failure.request
+    assert "sign: no policy of the route all asks" in failure.error

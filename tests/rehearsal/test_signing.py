@@ -12,9 +12,9 @@ from msgspec import Meta
 
 from proxy.app.compile import KINDS
 from proxy.config.configuration import Configuration
-from proxy.config.rehearsals import SimulatedAnswer, SimulatedRequest
 from proxy.config.schema import PolicyConfig
 from proxy.config.secrets import Secret
+from proxy.config.simulated import SimulatedAnswer, SimulatedRequest
 from proxy.config.units import Duration, Size
 from proxy.errors import Rejection
 from proxy.exchange import Exchange

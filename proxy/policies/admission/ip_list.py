@@ -14,6 +14,9 @@ address or a network in each line, and comments behind `#`. They count as if the
 and `deny`. A file is read when the policies are loaded, and again when it changes; one with a mistake
 in it is refused with its line, and the lists from before stay.
 
+**Lists in variables**: `allow: ["${ALLOWED_NETWORKS...}"]`, with commas between them; an empty variable is
+a mistake, and never an open door.
+
 **Whose address.** The client's, as `clients` in the policy file settles it: the peer's, or
 where the peer is a trusted proxy, the last address in `X-Forwarded-For` that is not one. An
 IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4, in requests and in lists.

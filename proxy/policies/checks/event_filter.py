@@ -41,7 +41,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.algorithms.strict_json import NotStrict, Structure, at
-from proxy.config.rehearsals import JsonPointer
+from proxy.config.patterns import JsonPointer
 from proxy.config.schema import PolicyConfig
 from proxy.config.spelling import listed
 from proxy.config.units import HeaderName

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.rehearsals import JsonPointer
+from proxy.config.patterns import JsonPointer
 from proxy.config.units import HeaderName
 from proxy.errors import Change
 from proxy.headers import Headers

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from proxy.algorithms.backoff import BackOff, Jitter
 from proxy.algorithms.xml_path import XmlPath
-from proxy.config.rehearsals import JsonPointer
+from proxy.config.patterns import JsonPointer
 from proxy.config.schema import Schema
 from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, HeaderValue, Share, StatusSet

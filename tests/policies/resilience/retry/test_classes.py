@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.rehearsals import JsonPointer
+from proxy.config.patterns import JsonPointer
 from proxy.config.units import HeaderName, HeaderValue, StatusSet
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Response
