@@ -319,7 +319,7 @@ class Proxy:
             return False, "draining"
         if self.audit is not None and self.audit.unavailable:
             return False, "audit log"
-        missing = self._checks.missing()
+        missing = self._checks.missing() if self._checking else ""
         return not missing, missing
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
