@@ -20,7 +20,7 @@ from statistics import median
 
 from proxy.algorithms.gcra import Quota
 from proxy.clock import SystemClock
-from proxy.stores.guarded import GuardedStore
+from proxy.stores.guarded import GuardedStore, Patience
 from proxy.stores.memory import MemoryStore
 from proxy.stores.opening import StoreUrl, close_store, open_store
 from proxy.stores.protocol import Buckets
@@ -68,7 +68,7 @@ def memory_size(keys: int) -> None:
 
 async def remote(called: str, url: str, rounds: int) -> None:
     """One caller after the other, and fifty at once."""
-    store = await open_store(StoreUrl.parse(url), SystemClock(), 5.0, lambda *_: None)
+    store = await open_store(StoreUrl.parse(url), SystemClock(), Patience(5.0), lambda *_: None)
     try:
         take = await _each(lambda: store.take(PASSING, "192.0.2.1"), rounds, 1)
         crowd = await _each(lambda: store.take(PASSING, "192.0.2.1"), rounds, 50)

@@ -20,6 +20,8 @@ from proxy.policies.resilience.pace import PaceConfig
 _PROVING = {kind.name for kind in IDENTITY}
 _WEBHOOKS = "webhook_signature"
 _BY_ADDRESS = {"client.ip", "client.net"}
+_SOON = 60 * MICROSECONDS
+"""What comes back by itself in that time nobody misses after a restart."""
 _OF_EVERYBODY = {"constant", "route.name"}
 """Keys that all callers share: what such a limit lets pass bounds what any caller can do."""
 
@@ -46,7 +48,8 @@ def limit_advice(configuration: Configuration, *, survives: bool) -> Iterator[Fo
 def _quota(
     policy: PolicyInstance, config: QuotaConfig, route: RouteConfig, *, survives: bool
 ) -> Iterator[Found]:
-    if not survives:
+    soon = config.reset == "rolling" and config.quota.tolerance <= _SOON
+    if not survives and not soon:
         expected = "expected `--store sqlite:///path` or `redis://host`, for `check` too"
         yield policy.node, "", f"a restart forgets what is used, as the store is memory://; {expected}"
     if "auth.id" in config.key and _PROVING.isdisjoint(each.kind for each in route.policies):

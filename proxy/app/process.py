@@ -27,6 +27,7 @@ from proxy.app.watching import Watcher
 from proxy.clock import Clock, SystemClock
 from proxy.config.inputs import Inputs
 from proxy.errors import ConfigError
+from proxy.stores.guarded import Patience
 from proxy.stores.opening import close_store, open_store
 from proxy.wire.certificate import Certificate
 from proxy.wire.server import Listener
@@ -57,7 +58,8 @@ async def _serve(settings: Settings) -> int:
     signals = _hear_signals()
     inputs = Inputs(settings.policies)
     try:
-        store = await open_store(settings.store, SystemClock(), settings.store_timeout, log_store)
+        patience = Patience(settings.store_timeout, settings.store_failures, settings.store_open_for)
+        store = await open_store(settings.store, SystemClock(), patience, log_store)
     except ValueError as error:
         print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
         return USAGE

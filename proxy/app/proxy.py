@@ -228,7 +228,7 @@ class Proxy:
             return False, "draining"
         if self.audit is not None and self.audit.unavailable:
             return False, "audit log"
-        missing = self._live.checks.missing()
+        missing = self._live.checks.missing() if self._checking else ""
         return not missing, missing
 
     def metrics(self, accept: str) -> tuple[bytes, str]:

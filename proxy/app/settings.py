@@ -23,6 +23,8 @@ class Settings:
     tls_cert_dir: Path | None = None
     store: StoreUrl = StoreUrl("memory")  # noqa: RUF009  # it cannot be changed
     store_timeout: float = 0.05
+    store_failures: int = 5
+    store_open_for: float = 30.0
     drain: float = 20.0
     max_body: int = 10 * 2**20
     max_buffered: int = 256 * 2**20

@@ -127,6 +127,18 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
     type=_Unit(Duration),
     default="50ms",
 )
+@_option(
+    "store-failures",
+    "So many failures of the store in a row, and nobody asks it for a while.",
+    type=click.IntRange(1, 1_000_000),
+    default=5,
+)
+@_option(
+    "store-open-for",
+    "How long nobody asks it then, before one request tries.",
+    type=_Unit(Duration),
+    default="30s",
+)
 @_option("drain", "How long requests in flight may go on after SIGTERM.", type=_Unit(Duration), default="20s")
 @_option(
     "max-body",

@@ -167,6 +167,9 @@ class MemoryCheckConfig(Schema, frozen=True, kw_only=True):
 class CheckConfig(Schedule, frozen=True, kw_only=True):
     """One thing that Seawall looks at by itself: http, tcp, redis, disk or memory."""
 
+    enabled: Annotated[
+        bool, Meta(description="`false`: as if it were not there, and its variables may be missing.")
+    ] = True
     http: Annotated[HttpCheckConfig | None, Meta(description="It answers to HTTP.")] = None
     tcp: Annotated[HostPort | None, Meta(description="It takes connections; no more is known by that.")] = (
         None

@@ -1,7 +1,7 @@
 """What limits and memories are kept by: a small closed language of facts about a request.
 
     client.ip  client.net  auth.id  route.name  path.NAME  query:NAME  header:NAME
-    body:/json/pointer  body.sha256  signature  constant
+    cookie:NAME  body:/json/pointer  body.sha256  signature  constant
 
 Several facts together are one key. A fact has the phase from which on it is known; a policy
 that runs earlier can't ask for it, and says so at load.
@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
-_HEADER = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_FIELD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIXED = ("client.ip", "client.net", "auth.id", "route.name", "body.sha256", "signature", "constant")
-_NAMED = ("path.NAME", "query:NAME", "header:NAME", "body:/json/pointer")
+_NAMED = ("path.NAME", "query:NAME", "header:NAME", "cookie:NAME", "body:/json/pointer")
 
 _LATE = ("auth.id", "signature", "body", "body.sha256")
 """Facts that are known from the phase `checks` on; all others are with the request's head."""
@@ -34,6 +34,7 @@ _NAMED_WORDS = {
     "path": "{} in the path",
     "query": "value of the query parameter {}",
     "header": "value of the header {}",
+    "cookie": "value of the cookie {}",
     "body": "value at {} in the body",
 }
 
@@ -44,24 +45,24 @@ class Key(str):
     __slots__ = ()
     pattern: ClassVar[str] = (
         r"^(client\.ip|client\.net|auth\.id|route\.name|body\.sha256|signature|constant"
-        rf"|path\.[A-Za-z_][A-Za-z0-9_]*|query:[^\x00-\x20]+|header:{_HEADER}|body:(/[^\x00-\x1f]*)?)$"
+        rf"|path\.[A-Za-z_][A-Za-z0-9_]*|query:[^\x00-\x20]+|(header|cookie):{_FIELD}|body:(/[^\x00-\x1f]*)?)$"
     )
     example: ClassVar[str] = "client.ip"
 
     @property
     def fact(self) -> str:
-        """`path`, `query`, `header`, `body`, or all of it where it takes no name."""
+        """`path`, `query`, `header`, `cookie`, `body`, or all of it where it takes no name."""
         return str(self) if self in _FIXED else re.split(r"[.:]", self, maxsplit=1)[0]
 
     @property
     def name(self) -> str:
-        """Of a parameter, a header, or a place in the body; empty for facts without one."""
+        """Of a parameter, a header, a cookie, or a place in the body; empty for facts without one."""
         return "" if self in _FIXED else re.split(r"[.:]", self, maxsplit=1)[1]
 
     @property
     def may_be_missing(self) -> bool:
         """A client may leave it out."""
-        return self.fact in ("query", "header", "body")
+        return self.fact in ("query", "header", "cookie", "body")
 
     @classmethod
     def parse(cls, value: object) -> Self:

@@ -13,12 +13,10 @@ from proxy.config.keys import unknown_parameters
 from proxy.config.model import MatchConfig, RouteEntry
 from proxy.config.nodes import Node, quoted
 from proxy.config.report import Report
-from proxy.config.shapes import shape_of
-from proxy.config.typed import convert, located, to_struct
+from proxy.config.typed import is_enabled, located, to_struct
 from proxy.config.uses import Uses
 
 _PARAM = re.compile(r"\{[^/]*\}")
-_BOOL = shape_of(bool)
 
 
 class RouteReader:
@@ -36,7 +34,7 @@ class RouteReader:
 
     def read(self, node: Node, defaults: Mapping[str, Uses]) -> RouteConfig | None:
         """The route in `node`; None where it is not enabled, or has problems."""
-        enabled = self._is_enabled(node)
+        enabled = is_enabled(node, self._context)
         entry = to_struct(RouteEntry, node, replace(self._context, lenient=not enabled))
         if not isinstance(node.value, dict):
             return None
@@ -56,10 +54,6 @@ class RouteReader:
         if upstream is None or not is_new:
             return None
         return RouteConfig(name, entry.match, upstream, in_force(stated), node.place, node, stated)
-
-    def _is_enabled(self, node: Node) -> bool:
-        child = node.value.get("enabled") if isinstance(node.value, dict) else None
-        return child is None or convert(_BOOL, child, replace(self._context, report=Report())) is not False
 
     def _name(self, entries: Mapping[str, Node]) -> str:
         child = entries.get("name")

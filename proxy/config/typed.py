@@ -42,6 +42,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 _INDEX = re.compile(r"\[([0-9]{1,9})\]")
 
 _MAPPING = shape_of(dict[str, Any])
+_BOOL = shape_of(bool)
 
 _ON_MISSING_SECRET = "on_missing_secret"  # noqa: S105  # a key
 
@@ -123,13 +124,24 @@ def _map(shape: MapShape, node: Node, context: Context) -> Any:
     for text, child in node.value.items():
         if shape.named and text.startswith(EXTENSION):
             continue
+        there = not _has_a_switch(shape.value) or is_enabled(child, context)
         key = convert(shape.key, key_node(text, child), context)
-        value = convert(shape.value, child, context)
-        if key is INVALID or value is INVALID:
+        value = convert(shape.value, child, context if there else replace(context, lenient=True))
+        if there and INVALID in (key, value):
             valid = False
-        else:
+        elif there:
             built[key] = value
     return built if valid else INVALID
+
+
+def _has_a_switch(shape: Shape) -> bool:
+    return isinstance(shape, StructShape) and "enabled" in shape.fields
+
+
+def is_enabled(node: Node, context: Context) -> bool:
+    """Whether an entry is there at all, by its `enabled`; one that is wrong there is."""
+    child = node.value.get("enabled") if isinstance(node.value, dict) else None
+    return child is None or convert(_BOOL, child, replace(context, report=Report())) is not False
 
 
 def key_node(text: str, child: Node) -> Node:

@@ -4,7 +4,7 @@ An IPv6 address counts by its network, since one subscriber has all of it: `clie
 `clients.ipv6_prefix` (64 where nothing else is said), `client.net` by its /64. `client.net`
 of an IPv4 address is its /24.
 
-A parameter or a header that comes several times counts as all its values, joined by commas.
+A parameter, a header or a cookie that comes several times counts as all its values, joined by commas.
 """
 
 from __future__ import annotations
@@ -122,6 +122,17 @@ def _header(name: str) -> Reader:
     return lambda exchange, _: exchange.request.headers.get(name) or None
 
 
+def _cookie(name: str) -> Reader:
+    """RFC 6265: the case counts, and HTTP/2 gateways may send a line for each."""
+
+    def read(exchange: Exchange, _: bytes) -> str | None:
+        lines = exchange.request.headers.get_all("Cookie")
+        pairs = [pair.partition("=") for line in lines for pair in line.split(";")]
+        return ",".join([value.strip() for found, _, value in pairs if found.strip() == name]) or None
+
+    return read
+
+
 def _query(name: str) -> Reader:
     def read(exchange: Exchange, _: bytes) -> str | None:
         fields = parse_qsl(exchange.request.query, keep_blank_values=True, errors="surrogateescape")
@@ -170,6 +181,7 @@ _READERS: dict[str, Callable[[str], Reader]] = {
     "auth.id": _caller,
     "path": _path,
     "header": _header,
+    "cookie": _cookie,
     "query": _query,
     "body": _pointer,
     "body.sha256": _digest,

@@ -1,8 +1,8 @@
 """A store that can be out of reach, such that nobody waits for one that is.
 
-Each verb has a time-out, and all of them one circuit breaker: after five failures in a row the
-store is left alone for 30 seconds, and every verb raises StoreError at once. Then one caller
-tries it; if that goes well, it is back. A store that is full, and says so, has not failed.
+Each verb has a time-out, and all of them one circuit breaker: after so many failures in a row the
+store is left alone for a while, and every verb raises StoreError at once. Then one caller tries
+it; if that goes well, it is back. A store that is full, and says so, has not failed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,23 @@ from proxy.stores.protocol import Buckets, LocalStore, Store, Wanted
 
 T = TypeVar("T")
 
-FAILURES = 5
-OPEN_FOR = 30.0
 _LATE = 2
 """A time-out that comes after so many times its time was not kept by us: the process has no CPU."""
 DURATIONS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 """Seconds; upper bounds of the buckets that durations are counted in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """With a store that does not answer."""
+
+    timeout: float = 0.05
+    """Seconds that a verb waits."""
+    failures: int = 5
+    """In a row, and the store is left alone..."""
+    open_for: float = 30.0
+    """...for so many seconds."""
+
 
 Status = Literal["ok", "error", "timeout", "full", "skipped"]
 
@@ -80,9 +91,8 @@ class GuardedStore:
         *,
         kind: str,
         where: str,
-        timeout: float,
+        patience: Patience,
         tell: Tell,
-        open_for: float = OPEN_FOR,
     ) -> None:
         self.local = local
         self.kind = kind
@@ -90,11 +100,13 @@ class GuardedStore:
         self.operations: dict[str, Operation] = {}
         self._store = store
         self._clock = clock
-        self._timeout = timeout
+        self._timeout = patience.timeout
         self._tell = tell
         self._error = ""
         thresholds = Thresholds(
-            consecutive=FAILURES, open_time=OpenTime(open_for), probe_time=max(10.0, 2 * timeout)
+            consecutive=patience.failures,
+            open_time=OpenTime(patience.open_for),
+            probe_time=max(10.0, 2 * patience.timeout),
         )
         self._breaker = Breaker(thresholds, clock.monotonic(), self._changed)
 

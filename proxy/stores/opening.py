@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from proxy.clock import Clock
 from proxy.errors import StoreError
-from proxy.stores.guarded import GuardedStore, Tell
+from proxy.stores.guarded import GuardedStore, Patience, Tell
 from proxy.stores.memory import MemoryStore
 from proxy.stores.redis_url import SCHEMES, RedisUrl
 
@@ -56,11 +57,9 @@ class StoreUrl:
 AnyStore = MemoryStore | GuardedStore
 
 
-async def open_store(url: StoreUrl, clock: Clock, longest: float, tell: Tell) -> AnyStore:
-    """Raises ValueError where only an operator can help; a server that is away may come back.
-
-    `longest`: seconds that a verb waits for it.
-    """
+async def open_store(url: StoreUrl, clock: Clock, patience: Patience, tell: Tell) -> AnyStore:
+    """Raises ValueError where only an operator can help; a server that is away may come back."""
+    guarded = partial(GuardedStore, clock=clock, where=str(url), patience=patience, tell=tell)
     memory = MemoryStore(clock)
     if url.kind == "memory":
         return memory
@@ -77,11 +76,11 @@ async def open_store(url: StoreUrl, clock: Clock, longest: float, tell: Tell) ->
         except ValueError as error:
             await redis.close()
             raise ValueError(f"the store {url} cannot be used: {error}") from None
-        return GuardedStore(redis, memory, clock, kind="redis", where=str(url), timeout=longest, tell=tell)
+        return guarded(redis, memory, kind="redis")
     from proxy.stores.sqlite import SqliteStore  # noqa: PLC0415  # sqlite3 is 2 MiB that memory needs not
 
     sqlite = SqliteStore(url.path or Path(), clock)
-    return GuardedStore(sqlite, memory, clock, kind="sqlite", where=str(url), timeout=longest, tell=tell)
+    return guarded(sqlite, memory, kind="sqlite")
 
 
 async def _checked(redis: RedisStore, clock: Clock) -> None:

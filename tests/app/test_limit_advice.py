@@ -112,18 +112,21 @@ def test_a_limit_that_is_not_what_was_meant_is_told_of(
 
 
 @pytest.mark.parametrize(
-    ("store", "warned"),
+    ("quota", "store", "warned"),
     [
-        pytest.param([], True, id="memory"),
-        pytest.param(["--store", "sqlite:///data/s.db"], False, id="a file"),
-        pytest.param(["--store", "redis://cache"], False, id="a server"),
+        pytest.param("limit: 10/day", [], True, id="memory"),
+        pytest.param("limit: 10/day", ["--store", "sqlite:///data/s.db"], False, id="a file"),
+        pytest.param("limit: 10/day", ["--store", "redis://cache"], False, id="a server"),
+        pytest.param("limit: 10/min", [], True, id="a minute of the calendar"),
+        pytest.param("limit: 10/min, reset: rolling", [], False, id="back within a minute"),
+        pytest.param("limit: 10/61s, reset: rolling", [], True, id="back a second later"),
     ],
 )
 def test_a_plan_that_a_restart_forgets_is_told_of_by_check(
-    tmp_path: Path, store: list[str], warned: bool
+    tmp_path: Path, quota: str, store: list[str], warned: bool
 ) -> None:
     file = tmp_path / "a.yaml"
-    file.write_text(UPSTREAM + routes(a="{quota: {limit: 10/day, key: [client.ip]}}"))
+    file.write_text(UPSTREAM + routes(a=f"{{quota: {{{quota}, key: [client.ip]}}}}"))
     result = CliRunner().invoke(main, ["check", *store, str(file)])
 
     assert (0, warned) == (result.exit_code, "a restart forgets what is used" in result.output)

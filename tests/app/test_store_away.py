@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.clock import SystemClock
-from proxy.stores.guarded import GuardedStore
+from proxy.stores.guarded import GuardedStore, Patience
 from proxy.stores.memory import MemoryStore
 from proxy.stores.redis import RedisStore
 from proxy.stores.redis_url import RedisUrl
@@ -45,9 +45,8 @@ def guarded(server: LiveValkey, told: list[str]) -> GuardedStore:
         clock,
         kind="redis",
         where="redis://cache",
-        timeout=TIMEOUT,
+        patience=Patience(TIMEOUT, open_for=OPEN_FOR),
         tell=lambda text, _: told.append(text),
-        open_for=OPEN_FOR,
     )
 
 

@@ -55,6 +55,8 @@ EVERYTHING = {
     "--tls-cert-dir": ("tls_cert_dir", "/run/tls", Path("/run/tls")),
     "--store": ("store", "sqlite:///data/s.db", StoreUrl("sqlite", path=Path("/data/s.db"))),
     "--store-timeout": ("store_timeout", "20ms", 0.02),
+    "--store-failures": ("store_failures", "3", 3),
+    "--store-open-for": ("store_open_for", "1m", 60.0),
     "--drain": ("drain", "1m30s", 90.0),
     "--max-body": ("max_body", "1MiB", 2**20),
     "--max-buffered": ("max_buffered", "1GiB", 2**30),

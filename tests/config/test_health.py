@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,13 @@ routes: [{{name: all, match: {{path: "/**"}}}}]
 FINE = "{memory: {max: 90%}}"
 
 
-def problems(folder: Path, check: str = FINE, upstream: str = "") -> list[str]:
+def problems(
+    folder: Path, check: str = FINE, upstream: str = "", env: Mapping[str, str] | None = None
+) -> list[str]:
     file = folder / "a.yaml"
     file.write_text(FILE.format(check=check, upstream=upstream), encoding="utf-8")
     try:
-        load(file, PIPELINE_ORDER, env={})
+        load(file, PIPELINE_ORDER, env=env or {})
     except ConfigError as error:
         return [problem.path for problem in error.problems]
     return []
@@ -78,6 +81,34 @@ def test_the_check_of_an_upstream_is_a_request(tmp_path: Path, check: str, wrong
     assert [f"upstreams.app.health_check{each}" for each in wrong] == problems(
         tmp_path, upstream=f", health_check: {check}"
     )
+
+
+SWITCHED = '{enabled: "${DATABASE_CHECK:-false}", tcp: "${DATABASE_ADDRESS}", readiness: true}'
+
+
+@pytest.mark.parametrize(
+    ("env", "wrong"),
+    [
+        ({}, []),
+        ({"DATABASE_ADDRESS": "db:5432"}, []),
+        ({"DATABASE_CHECK": "true", "DATABASE_ADDRESS": "db:5432"}, []),
+        ({"DATABASE_CHECK": "true"}, [".tcp"]),
+        ({"DATABASE_CHECK": "perhaps", "DATABASE_ADDRESS": "db:5432"}, [".enabled"]),
+        ({"DATABASE_ADDRESS": "db"}, [".tcp"]),
+    ],
+)
+def test_a_check_that_is_switched_off_needs_no_variables_and_is_still_looked_through(
+    tmp_path: Path, env: dict[str, str], wrong: list[str]
+) -> None:
+    assert [f"health.checks.one{each}" for each in wrong] == problems(tmp_path, SWITCHED, env=env)
+
+
+@pytest.mark.parametrize(("switch", "there"), [("true", ["one"]), ("false", [])])
+def test_a_check_that_is_switched_off_is_not_there(tmp_path: Path, switch: str, there: list[str]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(FILE.format(check=f"{{enabled: {switch}, memory: {{max: 90%}}}}", upstream=""))
+
+    assert there == list(load(file, PIPELINE_ORDER, env={}).health.checks)
 
 
 def test_credentials_in_a_url_are_not_repeated(tmp_path: Path) -> None:

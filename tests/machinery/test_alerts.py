@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,11 @@ import pytest
 import yaml
 
 from tests.machinery.charts import APP, changed, of_kind, rendered
+from tests.machinery.promtool import assert_fires, needs_promtool, promtool
 
 ROOT = Path(__file__).parents[2]
 RULES = APP / "rules" / "seawall.yaml"
 RUNBOOKS = ROOT / "docs" / "runbooks"
-PROMTOOL = shutil.which("promtool")
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 
 ALERTS: dict[str, dict[str, Any]] = {
     rule["alert"]: rule
@@ -156,12 +153,6 @@ CASES: dict[str, list[tuple[str, dict[str, str], str, bool]]] = {
 FLAT = [(alert, *case) for alert, cases in CASES.items() for case in cases]
 
 
-def promtool(*arguments: str) -> str:
-    done = subprocess.run([PROMTOOL or "", *arguments], text=True, capture_output=True, check=False)
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return done.stdout
-
-
 def labelled(series: str) -> str:
     """As Prometheus has it: the name with its prefix, and the labels of the target."""
     name, _, labels = series.rstrip("}").partition("{")
@@ -185,30 +176,10 @@ def test_promtool_finds_nothing_wrong_with_the_rules() -> None:
 def test_an_alert_fires_when_it_should_and_not_otherwise(
     tmp_path: Path, alert: str, what: str, series: dict[str, str], when: str, fires: bool
 ) -> None:
-    query = f'count(ALERTS{{alertname="{alert}",alertstate="firing",namespace="prod",job="shop"}}) > bool 0'
-    test = {
-        "rule_files": [str(RULES)],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [
-                    {"series": labelled(name), "values": values} for name, values in series.items()
-                ],
-                "promql_expr_test": [
-                    {
-                        "expr": query,
-                        "eval_time": when,
-                        "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
-                    }
-                ],
-            }
-        ],
-    }
-    file = tmp_path / "test.yaml"
-    file.write_text(yaml.safe_dump(test))
+    named = {labelled(name): values for name, values in series.items()}
 
-    promtool("test", "rules", str(file))
+    where = ',namespace="prod",job="shop"'
+    assert_fires(tmp_path, RULES, alert, named, when, fires=fires, where=where)
 
 
 @needs_promtool

@@ -45,6 +45,30 @@ def test_what_is_not_there_or_is_empty_is_missing(key: str) -> None:
     assert None is value(key, query="empty=", headers={"X-Empty": ""})
 
 
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        pytest.param(["theme=dark; session=abc; lang=de"], "abc", id="among others"),
+        pytest.param(["session=abc.def=="], "abc.def==", id="with what looks like more of them"),
+        pytest.param(["theme=dark", "session=abc"], "abc", id="on a line of its own"),
+        pytest.param(["session=abc; session=def"], "abc,def", id="twice"),
+        pytest.param(["a=1;session=abc;b"], "abc", id="without spaces"),
+        pytest.param(['session="abc"'], '"abc"', id="in quotes"),
+        pytest.param(["Session=abc"], None, id="of another case"),
+        pytest.param(["xsession=abc; session_id=1"], None, id="with a name that is alike"),
+        pytest.param(["session="], None, id="empty"),
+        pytest.param(["session"], None, id="without a value"),
+        pytest.param([], None, id="none"),
+    ],
+)
+def test_a_cookie_is_the_one_of_that_name(sent: list[str], expected: str | None) -> None:
+    found = exchange()
+    for line in sent:
+        found.request.headers.add("Cookie", line)
+
+    assert expected == reader([Key("cookie:session")])(found, b"")
+
+
 def test_the_caller_is_who_was_proved() -> None:
     request = exchange()
     request.identity = Identity("key-7", "api_key")

@@ -45,6 +45,20 @@ def test_trouble_with_the_upstream_is_met_as_in_production(
     assert expected == facts(rehearse(configured(tmp_path), Request(), upstream=[answer]))
 
 
+CHECKED = """\
+version: 1
+upstreams: {app: {url: "http://app", health_check: {path: /health, readiness: true}}}
+health: {paths: {/ready: readiness}, checks: {db: {tcp: "db:5432", readiness: true}}}
+routes: [{name: all, match: {path: "/**"}}]
+"""
+
+
+def test_no_check_is_made_and_readiness_is_as_if_all_had_passed(tmp_path: Path) -> None:
+    got = rehearse(configured(tmp_path, CHECKED), Request("GET", "/ready"))
+
+    assert (200, []) == (got.status, list(got.calls))
+
+
 def test_a_refusal_comes_with_its_decision(tmp_path: Path) -> None:
     got = rehearse(configured(tmp_path), Request("POST", "/", body=b"x" * 2000))
 
@@ -77,7 +91,7 @@ def test_two_rehearsals_are_the_same(tmp_path: Path) -> None:
             rehearsal.script([Answer(latency=0.1), Answer(fault="reset"), Answer(body=b"x" * 200_000)])
             for _ in range(3):
                 for got in rehearsal.send_at_once([Request("GET", f"/{n}") for n in range(5)]):
-                    seen += [facts(got), len(got.body), [call.target for call in got.calls]]
+                    seen += [facts(got), got.reason or got.body, [call.target for call in got.calls]]
                 rehearsal.wait(1.7)
         return seen
 

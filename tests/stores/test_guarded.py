@@ -11,7 +11,7 @@ import pytest
 
 from proxy.algorithms.gcra import Quota
 from proxy.errors import StoreError
-from proxy.stores.guarded import GuardedStore
+from proxy.stores.guarded import GuardedStore, Patience
 from proxy.stores.memory import MemoryStore
 from proxy.stores.protocol import Buckets, Remote
 from proxy.testing import FakeClock
@@ -51,7 +51,7 @@ class Guarded:
             clock,
             kind="redis",
             where="redis://cache:6379/0",
-            timeout=0.05,
+            patience=Patience(0.05),
             tell=self._tell,
         )
 

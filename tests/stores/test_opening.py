@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from proxy.clock import SystemClock
-from proxy.stores.guarded import GuardedStore
+from proxy.errors import StoreError
+from proxy.stores.guarded import GuardedStore, Patience
 from proxy.stores.memory import MemoryStore
 from proxy.stores.opening import AnyStore, StoreUrl, close_store, open_store
+from proxy.testing import FakeClock
 from tests.stores.valkey import LiveValkey
 
 
@@ -22,7 +24,7 @@ class Opening:
         self.told.append(text)
 
     async def open(self, url: str) -> AnyStore:
-        return await open_store(StoreUrl.parse(url), SystemClock(), 5.0, self.tell)
+        return await open_store(StoreUrl.parse(url), SystemClock(), Patience(5.0), self.tell)
 
 
 @pytest.fixture
@@ -48,6 +50,24 @@ async def test_a_file_is_guarded_and_keeps_what_it_got(opening: Opening, tmp_pat
 
     assert isinstance(second, GuardedStore)
     assert (b"v", "sqlite", url) == (seen, second.kind, second.condition().where)
+
+
+@pytest.mark.parametrize(("failures", "breaker"), [(1, "open"), (2, "closed")])
+async def test_a_server_that_is_away_is_left_alone_after_as_many_failures_as_are_said(
+    opening: Opening, failures: int, breaker: str
+) -> None:
+    url = StoreUrl.parse("redis://127.0.0.1:1")
+    clock = FakeClock()
+    store = await open_store(url, clock, Patience(5.0, failures, 7.0), opening.tell)
+    assert isinstance(store, GuardedStore)
+    with pytest.raises(StoreError):
+        await store.get("k")
+    then = store.condition().breaker
+    await clock.advance(7)
+    later = store.condition().breaker
+    await close_store(store)
+
+    assert (breaker, breaker.replace("open", "half-open")) == (then, later)
 
 
 async def test_a_server_is_guarded(opening: Opening, valkey: LiveValkey) -> None:

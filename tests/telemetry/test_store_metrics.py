@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from proxy.algorithms.gcra import Quota
 from proxy.errors import StoreError
-from proxy.stores.guarded import GuardedStore
+from proxy.stores.guarded import GuardedStore, Patience
 from proxy.stores.memory import MemoryStore
 from proxy.stores.protocol import Buckets
 from proxy.telemetry.metrics import Metrics
@@ -32,7 +32,13 @@ class Slow(MemoryStore):
 async def test_prometheus_sees_what_the_store_was_asked_and_how_it_is() -> None:
     clock = FakeClock()
     store = GuardedStore(
-        Slow(clock), MemoryStore(clock), clock, kind="redis", where="", timeout=1.0, tell=lambda *_: None
+        Slow(clock),
+        MemoryStore(clock),
+        clock,
+        kind="redis",
+        where="",
+        patience=Patience(1.0),
+        tell=lambda *_: None,
     )
     await store.get("k")
     await store.take(Buckets("a", Quota(1, 1.0, 1)), "k")

@@ -18,8 +18,9 @@ the /64, or the /24 of an IPv4 address. A value that clients may leave out needs
 `on_missing_key`: refuse them, let them pass without a limit, or limit them by their address.
 A client without an address (on a unix socket) has no `client.ip`.
 
-Clients choose headers and query parameters freely: such a key limits who is honest. Put a
-limit by `client.ip` beside it.
+Clients choose headers, cookies and query parameters freely: such a key limits who is honest, as
+`cookie:NAME` does the users of a web application by their sessions, whoever they are. Put a limit by
+`client.ip` beside it.
 
 **Several on one route.** A list of limits: all must let a request pass, and one that refuses
 costs the others nothing. In shadow each decides by itself, on what the enforced ones let pass.

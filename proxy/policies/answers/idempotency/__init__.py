@@ -99,7 +99,7 @@ REASONS = (REPLAYED, IN_FLIGHT, NOT_KEPT, REUSED, KEY_MISSING, UNAVAILABLE)
 _RETRY_AFTER = 5.0
 _FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
 """Seconds between two looks at the store, growing, while a repetition waits."""
-_FROM_THE_CLIENT = ("header", "query")
+_FROM_THE_CLIENT = ("header", "cookie", "query")
 _NO_ROOM = "buffers.full"
 _ANSWERS = StatusSet(set(range(200, 500)) - {408, 425, 429})
 _DONE = StatusSet(range(200, 300))
