@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -87,6 +88,8 @@ class AttemptLimits:
     """From the last byte of the request that could be sent until the response's head."""
     idle: float = 60.0
     """Between two reads, or two writes, of a body."""
+    attempt: float = math.inf
+    """All of it, to the last byte of the answer."""
 
 
 class Attempt(msgspec.Struct):

@@ -64,10 +64,10 @@ def _on_route(
             f"since `deadline` ends the whole exchange after {spelled(deadline.total)}"
         )
         yield policy.node, "backoff", message
-    elif timeout is not None and "timeout" in config.stated and timeout.response >= deadline.total:
+    elif timeout is not None and "timeout" in config.stated and timeout.longest_silence >= deadline.total:
         message = (
             f"an answer that takes too long is never asked for again on {route.name}: "
-            f"`timeout.response` {spelled(timeout.response)} leaves nothing of `deadline`"
+            f"`timeout` waits {about(timeout.longest_silence)} for it, which leaves nothing of `deadline`"
         )
         yield policy.node, "classes.timeout" if config.classes else "", message
 

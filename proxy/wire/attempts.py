@@ -87,6 +87,8 @@ class Attempts(Reply, eq=False):
         exchange.attempts += 1
         if exchange.upstream != self.route.elsewhere:
             self.route = self.route.calling(exchange.upstream)
+        if exchange.limits.attempt != NEVER:
+            self.attempt_until = self.client.monotonic() + exchange.limits.attempt
         connection = self.route.upstream.acquire()
         if connection is not None:
             self.connected(connection)
@@ -219,6 +221,7 @@ class Attempts(Reply, eq=False):
 
     def _attempted(self, error: Exception | None) -> None:
         exchange = self.exchange
+        self.attempt_until = NEVER
         self.client.serving.recorder.attempted(self.route.upstream.name, exchange.upstream_status, error)
         if self.pipeline.attempt_steps:
             attempt = Attempt(

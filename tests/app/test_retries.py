@@ -68,6 +68,14 @@ TIMEOUT = ", timeout: {response: 2s}"
             [("", "an answer that takes too long is never asked for again on api")],
             id="a timeout as long as the deadline",
         ),
+        pytest.param(
+            "retry: {}, deadline: 2s, timeout: {attempt: 2s}",
+            [("", "an answer that takes too long is never asked for again on api: `timeout` waits 2s")],
+            id="an attempt as long as the deadline",
+        ),
+        pytest.param(
+            "retry: {}, deadline: 30s, timeout: {attempt: 2s}", [], id="an attempt shorter than the deadline"
+        ),
     ],
 )
 def test_what_is_probably_not_meant(policies: str, warned: list[tuple[str, str]], tmp_path: Path) -> None:
