@@ -29,9 +29,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from proxy.exchange import RouteFacts
+from proxy.exchange import Retry, RouteFacts
 from proxy.stores.guarded import GuardedStore
 from proxy.telemetry.exposition import DURATIONS, REQUESTS, Counted, http_text
+from proxy.telemetry.retry_metrics import RetryMetrics
 from proxy.telemetry.store_metrics import store_families
 
 K = TypeVar("K", bound=Hashable)
@@ -119,7 +120,7 @@ class Metrics(Collector):
         self._refusals: dict[tuple[str, str, str], int] = {}
         self._exceeded: dict[str, int] = {}
         self._attempts: dict[tuple[str, int | str], int] = {}
-        self._retries: dict[tuple[str, str, str], int] = {}
+        self._retries = RetryMetrics(MOST_SERIES)
         self._revision = ""
         self._loaded = True
         self._loaded_at = 0.0
@@ -138,6 +139,7 @@ class Metrics(Collector):
         self._namespace = namespace
         if bounds != self._bounds:
             self._bounds = bounds
+            self._retries.configure(bounds)
             for series in self._series.values():
                 series.counts, series.seconds = [0] * (len(bounds) + 1), 0.0
 
@@ -172,9 +174,9 @@ class Metrics(Collector):
                 outcome = "other"
             _count(self._attempts, (upstream, outcome), ("other", "other"))
 
-    def retried(self, route: str, error_class: str, outcome: str) -> None:
+    def retried(self, route: str, retry: Retry) -> None:
         """A call came to nothing and was repeated, or was not; see the policy `retry`."""
-        _count(self._retries, (route, error_class, outcome), ("other", "other", outcome))
+        self._retries.add(route, retry)
 
     def loaded(self, revision: str, at: float) -> None:
         """The policy files with hash `revision` are live since `at` (seconds since the epoch)."""
@@ -287,16 +289,9 @@ class Metrics(Collector):
         )
         for endpoint, count in self._exceeded.items():
             exceeded.add_metric((endpoint,), count)
-        retries = CounterMetricFamily(
-            self._name("retries"),
-            "Calls that came to nothing, by what became of the next one, or why there was none.",
-            labels=("route", "class", "outcome"),
-        )
-        for retry, count in self._retries.items():
-            retries.add_metric(retry, count)
         yield refusals
         yield attempts
-        yield retries
+        yield from self._retries.families(self._name)
         yield exceeded
 
     def _own_families(self) -> Iterator[Metric]:

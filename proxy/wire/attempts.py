@@ -44,7 +44,6 @@ class Attempts(Reply, eq=False):
     request_sent: bool = True
     upgrade: str = ""
     """The protocols that the client asks to switch to."""
-    _attempt_started: float = 0.0
     _connection: UpstreamConnection | None = None
     _decoder: Decoder | None = None
     _incoming: Body | None = None
@@ -69,8 +68,8 @@ class Attempts(Reply, eq=False):
                 )
             body.rewind()
         exchange.upstream_status = None
-        self._attempt_started = self.client.monotonic()
-        exchange.tell_time_left(self._attempt_started)
+        exchange.attempt_started = self.client.monotonic()
+        exchange.tell_time_left(exchange.attempt_started)
         self._recovering = exchange.attempts > 0  # of repetitions, the policy that makes them counts each
         self._awaited = self.client.loop.create_future()
         self._attempt()
@@ -227,7 +226,7 @@ class Attempts(Reply, eq=False):
             attempt = Attempt(
                 number=exchange.attempts,
                 upstream=self.route.upstream.name,
-                started=self._attempt_started or exchange.started,
+                started=exchange.attempt_started or exchange.started,
                 ended=self.client.monotonic(),
                 status=exchange.upstream_status,
                 error=error,
