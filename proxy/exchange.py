@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -87,6 +88,8 @@ class AttemptLimits:
     """From the last byte of the request that could be sent until the response's head."""
     idle: float = 60.0
     """Between two reads, or two writes, of a body."""
+    attempt: float = math.inf
+    """All of it, to the last byte of the answer."""
 
 
 class Attempt(msgspec.Struct):
@@ -113,6 +116,8 @@ class Retry(msgspec.Struct):
     """Seconds until the next call; None where there was none."""
     outcome: str = "abandoned"
     """Of the next call, or why there was none; `abandoned` where the exchange ended before either."""
+    took: float = 0.0
+    """Seconds that the call took that came to nothing."""
 
 
 class Outcome(msgspec.Struct):
@@ -206,6 +211,8 @@ class Exchange(msgspec.Struct, eq=False):  # a Struct, since one is made for eac
     carrier: Any = None
     """The wire's side of this exchange; nobody else's business."""
     attempts: int = 0
+    attempt_started: float = 0.0
+    """Monotonic, when the last of them began; 0.0 where it began with the exchange."""
     retries: list[Retry] | None = None
     """Calls that came to nothing, and what was done about each; None where there was none."""
     upstream: str | None = None

@@ -187,6 +187,7 @@ def _telling(
 
     async def forward(exchange: Exchange) -> Response:
         exchange.upstream_status, started, error = None, clock.monotonic(), None
+        exchange.attempt_started = started
         try:
             return await upstream(exchange)
         except Exception as failure:

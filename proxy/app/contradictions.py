@@ -76,9 +76,12 @@ def _past_the_deadline(noted: _Everywhere, route: RouteConfig, policy: PolicyIns
     deadline = _enforced(route, DeadlineConfig)
     total = None if deadline is None else deadline.total
     if isinstance(policy.config, TimeoutConfig):
-        for name in ("connect", "response", "idle"):
-            acts = total is None or getattr(policy.config, name) < total
-            message = None if acts or total is None else _ends(total)
+        attempt = policy.config.attempt
+        for name in ("connect", "response", "idle", "attempt"):
+            limit = getattr(policy.config, name) or 0.0
+            message = _ends(total) if total is not None and limit >= total else None
+            if name != "attempt" and attempt is not None and limit >= attempt:
+                message = f"it never acts: `attempt` ends each call after {spelled(attempt)}"
             _note_value(noted, policy, name, message)
     if isinstance(policy.config, CircuitBreakerConfig):
         slow = policy.config.trip.slow_after

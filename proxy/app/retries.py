@@ -27,10 +27,6 @@ def retries(configuration: Configuration) -> Iterator[tuple[Node, str, str]]:
 
 
 def _about(config: RetryConfig) -> Iterator[tuple[str, str]]:
-    for name, each in config.stated.items():
-        if each.max_retries is not None and each.max_retries > config.max_retries:
-            message = f"it is more than `max_retries` {config.max_retries}, and counts instead of it"
-            yield f"classes.{name}.max_retries", message
     harmful = [method for method in config.methods if method not in IDEMPOTENT]
     classes = [name for name in config.stated if name not in _WORK_NOT_DONE]
     if harmful and classes and not config.upstream_honours_idempotency_key:
@@ -56,6 +52,7 @@ def _on_route(
             f"without a `timeout`, each call may take {limit}: expected one on {route.name}",
         )
     if deadline is None:
+        yield from _unbounded(route, policy, config)
         return
     possible = [wait for wait in _shortest(config) if wait < deadline.total]
     if len(possible) < config.most_retries:
@@ -64,12 +61,25 @@ def _on_route(
             f"since `deadline` ends the whole exchange after {spelled(deadline.total)}"
         )
         yield policy.node, "backoff", message
-    elif timeout is not None and "timeout" in config.stated and timeout.response >= deadline.total:
+    elif timeout is not None and "timeout" in config.stated and timeout.longest_silence >= deadline.total:
         message = (
             f"an answer that takes too long is never asked for again on {route.name}: "
-            f"`timeout.response` {spelled(timeout.response)} leaves nothing of `deadline`"
+            f"`timeout` waits {about(timeout.longest_silence)} for it, which leaves nothing of `deadline`"
         )
         yield policy.node, "classes.timeout" if config.classes else "", message
+
+
+def _unbounded(
+    route: RouteConfig, policy: PolicyInstance, config: RetryConfig
+) -> Iterator[tuple[Node, str, str]]:
+    """More after one class: told in words alone where a `deadline` bounds all repetitions together."""
+    for name, each in config.stated.items():
+        if each.max_retries is not None and each.max_retries > config.max_retries:
+            message = (
+                f"it is more than `max_retries` {config.max_retries}, and counts instead of it: "
+                f"expected a `deadline` on {route.name}, which bounds them all"
+            )
+            yield policy.node, f"classes.{name}.max_retries", message
 
 
 def _shortest(config: RetryConfig) -> Iterator[float]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
 
 class Families:
@@ -39,4 +41,19 @@ class Families:
         family = CounterMetricFamily(self.name(name), text, labels=labels)
         for values, count in counts:
             family.add_metric(values, count)
+        return family
+
+    def histograms(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        bounds: Sequence[float],
+        series: Iterable[tuple[Sequence[str], Sequence[int], float]],
+    ) -> Metric:
+        """Several; of each how many in each bucket, the one without a bound last, and the sum."""
+        family = HistogramMetricFamily(self.name(name), text, labels=labels)
+        named = [*map(floatToGoString, bounds), "+Inf"]
+        for values, counts, total in series:
+            family.add_metric(values, list(zip(named, accumulate(counts), strict=True)), total)
         return family

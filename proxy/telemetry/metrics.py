@@ -24,10 +24,11 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from proxy.exchange import RouteFacts
+from proxy.exchange import Retry, RouteFacts
 from proxy.stores.guarded import GuardedStore
 from proxy.telemetry.exposition import Counted, http_text
 from proxy.telemetry.families import Families
+from proxy.telemetry.retry_metrics import RetryMetrics
 from proxy.telemetry.store_metrics import store_families
 
 K = TypeVar("K", bound=Hashable)
@@ -105,7 +106,7 @@ class Metrics(Collector):
         self._refusals: dict[tuple[str, str, str], int] = {}
         self._exceeded: dict[str, int] = {}
         self._attempts: dict[tuple[str, int | str], int] = {}
-        self._retries: dict[tuple[str, str, str], int] = {}
+        self._retries = RetryMetrics(MOST_SERIES)
         self._revision = ""
         self._loaded = True
         self._loaded_at = 0.0
@@ -124,6 +125,7 @@ class Metrics(Collector):
         self._namespace = namespace
         if bounds != self._bounds:
             self._bounds = bounds
+            self._retries.configure(bounds)
             for series in self._series.values():
                 series.counts, series.seconds = [0] * (len(bounds) + 1), 0.0
 
@@ -154,9 +156,9 @@ class Metrics(Collector):
                 outcome = "other"
             _count(self._attempts, (upstream, outcome), ("other", "other"))
 
-    def retried(self, route: str, error_class: str, outcome: str) -> None:
+    def retried(self, route: str, retry: Retry) -> None:
         """A call came to nothing and was repeated, or was not; see the policy `retry`."""
-        _count(self._retries, (route, error_class, outcome), ("other", "other", outcome))
+        self._retries.add(route, retry)
 
     def loaded(self, revision: str, at: float) -> None:
         """The policy files with hash `revision` are live since `at` (seconds since the epoch)."""
@@ -212,12 +214,7 @@ class Metrics(Collector):
             ("upstream", "outcome"),
             (((upstream, str(outcome)), count) for (upstream, outcome), count in self._attempts.items()),
         )
-        yield families.counters(
-            "retries",
-            "Calls that came to nothing, by what became of the next one, or why there was none.",
-            ("route", "class", "outcome"),
-            self._retries.items(),
-        )
+        yield from self._retries.families(families)
         exceeded = (((endpoint,), count) for endpoint, count in self._exceeded.items())
         yield families.counters("rate_limit_exceeded", "Requests over a rate limit.", ("endpoint",), exceeded)
 

@@ -56,7 +56,7 @@ class Recorder:
                 route, exchange.request.method, outcome.status, outcome.ended - exchange.started
             )
             for retry in exchange.retries or ():
-                self._metrics.retried(route.name, retry.error_class, retry.outcome)
+                self._metrics.retried(route.name, retry)
             if self._access_log is not None:
                 self._access_log.write(exchange, outcome)
             if self._audit_log is not None:

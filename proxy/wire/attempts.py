@@ -40,7 +40,6 @@ _STALE = UpstreamError(502, "upstream.stale", "The connection had been closed wh
 class Attempts(Sending, eq=False):
     """Calls the upstream, once or more often, and passes on what it answers."""
 
-    _attempt_started: float = 0.0
     _decoder: Decoder | None = None
     _incoming: Body | None = None
     _awaited: asyncio.Future[Response] | None = None
@@ -64,8 +63,8 @@ class Attempts(Sending, eq=False):
                 )
             body.rewind()
         exchange.upstream_status = None
-        self._attempt_started = self.client.monotonic()
-        exchange.tell_time_left(self._attempt_started)
+        exchange.attempt_started = self.client.monotonic()
+        exchange.tell_time_left(exchange.attempt_started)
         self._recovering = exchange.attempts > 0  # of repetitions, the policy that makes them counts each
         self._awaited = self.client.loop.create_future()
         self._attempt()
@@ -82,6 +81,8 @@ class Attempts(Sending, eq=False):
         exchange.attempts += 1
         if exchange.upstream != self.route.elsewhere:
             self.route = self.route.calling(exchange.upstream)
+        if exchange.limits.attempt != NEVER:
+            self.attempt_until = self.client.monotonic() + exchange.limits.attempt
         connection = self.route.upstream.acquire()
         if connection is not None:
             self.connected(connection)
@@ -140,12 +141,13 @@ class Attempts(Sending, eq=False):
 
     def _attempted(self, error: Exception | None) -> None:
         exchange = self.exchange
+        self.attempt_until = NEVER
         self.client.serving.recorder.attempted(self.route.upstream.name, exchange.upstream_status, error)
         if self.pipeline.attempt_steps:
             attempt = Attempt(
                 number=exchange.attempts,
                 upstream=self.route.upstream.name,
-                started=self._attempt_started or exchange.started,
+                started=exchange.attempt_started or exchange.started,
                 ended=self.client.monotonic(),
                 status=exchange.upstream_status,
                 error=error,

@@ -149,8 +149,8 @@ class Carrier(Upgrading, eq=False):
     def expired(self) -> None:
         """The limit of this phase, or the deadline, is reached."""
         exchange = self.exchange
-        deadline = exchange.deadline
-        if deadline is not None and self.client.monotonic() >= deadline - 0.005:
+        deadline, now = exchange.deadline, self.client.monotonic()
+        if deadline is not None and now >= deadline - _EARLY:
             self.cut(exchange.deadline_refusal or Rejection(504, "deadline.exceeded"))
             return
         phase, connection = self.phase, self._connection
@@ -160,7 +160,8 @@ class Carrier(Upgrading, eq=False):
             connection is not None and connection.write_paused
         ):
             self._drop_connection()
-            self.attempt_failed(_TIMED_OUT[phase]())
+            at_its_end = now >= self.attempt_until - _EARLY
+            self.attempt_failed(_took_too_long(phase) if at_its_end else _TIMED_OUT[phase]())
         else:
             self.close = True
             self.cut(Rejection(408, "request.timeout", "The request's body came too slowly."))
@@ -200,6 +201,19 @@ class Carrier(Upgrading, eq=False):
         else:
             self._drop_attempt()
             self.answer(response)
+
+
+_EARLY = 0.005
+"""Seconds before a limit at which the wheel may ring."""
+
+
+def _took_too_long(phase: int) -> UpstreamError:
+    return UpstreamError(
+        504,
+        "timeout.attempt",
+        "The upstream took longer than a call may.",
+        nothing_sent=phase in (CONNECTING, QUEUED),
+    )
 
 
 def _timed_out(phase: str, detail: str, status: int = 504) -> Callable[[], UpstreamError]:

@@ -48,6 +48,8 @@ class Reply(msgspec.Struct, eq=False):  # a Struct, since one is made for each e
     status: int = 0
     bytes_sent: int = 0
     ended: float = 0.0
+    attempt_until: float = math.inf
+    """When what is going on at the upstream has taken as long as it may."""
     _to_chunk: bool = False
     _until_close: bool = False
     """The response's body ends with the connection, so that a proper end would be taken for its own."""
@@ -55,8 +57,10 @@ class Reply(msgspec.Struct, eq=False):  # a Struct, since one is made for each e
     """The head, until the first of the body goes out with it."""
 
     def limit(self, seconds: float) -> None:
-        """From now on this phase may take `seconds`; the deadline counts all the same."""
+        """From now on this phase may take `seconds`; deadline and the attempt's limit count all the same."""
         at = self.client.monotonic() + seconds
+        if self.attempt_until < at:  # noqa: PLR1730  # four times as fast as min()
+            at = self.attempt_until
         deadline = self.exchange.deadline
         if deadline is not None and deadline < at:
             at = deadline

@@ -87,6 +87,7 @@ class Upgrading(Attempts, eq=False):
         # and the attempt has come to its good end.
         self.exchange.deadline = None
         self._attempted(None)
+        self.limit(self.client.settings.tunnel_idle)
         tunnel = connection.tunnel = Tunnel(self, self.client, connection)
         self.client.switch(tunnel)
         connection.resume_reading()

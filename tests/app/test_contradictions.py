@@ -35,6 +35,17 @@ def defaults(text: str) -> str:
             id="an idle time past the deadline",
         ),
         pytest.param(
+            with_policies("timeout: {response: 10s, attempt: 10s}"),
+            "7:27: routes[0].policies.timeout.response: it never acts: `attempt` ends each call after 10s",
+            id="a time for the head past the whole attempt",
+        ),
+        pytest.param(
+            with_policies("deadline: 10s", "timeout: {attempt: 10s}"),
+            "8:26: routes[0].policies.timeout.attempt: it never acts: "
+            "`deadline` ends the whole exchange after 10s",
+            id="an attempt past the deadline",
+        ),
+        pytest.param(
             with_policies("deadline: 10s", f"circuit_breaker: {{{OPEN}}}"),
             "8:61: routes[0].policies.circuit_breaker.trip.slow_after: no call is ever that slow: "
             "`deadline` ends the whole exchange after 10s",

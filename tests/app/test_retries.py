@@ -35,10 +35,15 @@ TIMEOUT = ", timeout: {response: 2s}"
             [
                 (
                     "classes.network_error.max_retries",
-                    "it is more than `max_retries` 3, and counts instead of it",
+                    "it is more than `max_retries` 3, and counts instead of it: expected a `deadline` on api",
                 )
             ],
             id="a class with more",
+        ),
+        pytest.param(
+            "deadline: 30s, retry: {max_retries: 3, classes: {network_error: {max_retries: 4}}}" + TIMEOUT,
+            [],
+            id="a class with more, where a deadline bounds all",
         ),
         pytest.param(
             "retry: {methods: [GET, POST]}" + TIMEOUT,
@@ -67,6 +72,14 @@ TIMEOUT = ", timeout: {response: 2s}"
             "retry: {}, deadline: 2s" + TIMEOUT,
             [("", "an answer that takes too long is never asked for again on api")],
             id="a timeout as long as the deadline",
+        ),
+        pytest.param(
+            "retry: {}, deadline: 2s, timeout: {attempt: 2s}",
+            [("", "an answer that takes too long is never asked for again on api: `timeout` waits 2s")],
+            id="an attempt as long as the deadline",
+        ),
+        pytest.param(
+            "retry: {}, deadline: 30s, timeout: {attempt: 2s}", [], id="an attempt shorter than the deadline"
         ),
     ],
 )

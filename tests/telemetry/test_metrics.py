@@ -190,6 +190,8 @@ def test_the_names_are_these_and_no_others() -> None:
         "ingestion_refusals": "counter",
         "ingestion_upstream_attempts": "counter",
         "ingestion_retries": "counter",
+        "ingestion_retry_failed_call_seconds": "histogram",
+        "ingestion_retry_wait_seconds": "histogram",
         "ingestion_rate_limit_exceeded": "counter",
         "ingestion_config_last_reload_success": "gauge",
         "ingestion_config_last_reload_timestamp_seconds": "gauge",

@@ -148,7 +148,7 @@ def test_calls_that_were_repeated_are_counted_and_a_decision_tells_of_them(told:
     asked.route = RouteFacts("shop", "/**")
     asked.attempts = 2
     asked.retries = [
-        Retry("timeout", "timeout.response", 0.5, "failed"),
+        Retry("timeout", "timeout.response", 0.5, "failed", took=2.0),
         Retry("gateway_error", "503", None, "exhausted"),
     ]
     asked.refusal = Rejection(503, "some.refusal")
@@ -159,6 +159,9 @@ def test_calls_that_were_repeated_are_counted_and_a_decision_tells_of_them(told:
         (("shop", "timeout", "failed"), 1.0),
         (("shop", "gateway_error", "exhausted"), 1.0),
     ] == told.counted("retries_total")
+    assert [(("shop", "timeout"), 2.0), (("shop", "gateway_error"), 0.0)] == told.counted(
+        "retry_failed_call_seconds_sum"
+    )
     decision = told.decisions.recent(1)[0]
     assert (2, [("timeout", 0.5, "failed"), ("gateway_error", None, "exhausted")]) == (
         decision.attempts,

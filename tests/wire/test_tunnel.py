@@ -8,7 +8,7 @@ import pytest
 
 from proxy.wire.serving import WireSettings
 from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, Running, until, wire
-from tests.wire.probes import held_by_proxy
+from tests.wire.probes import Limits, held_by_proxy
 
 pytestmark = BOTH_LOOPS
 
@@ -90,6 +90,23 @@ async def test_an_end_that_is_gone_takes_the_other_with_it(who: str) -> None:
         await gone(running)
 
     assert b"" == rest
+
+
+async def test_what_a_response_may_take_does_not_bound_a_conversation_that_begins_late() -> None:
+    scripted = Scripted()
+    async with (
+        RawUpstream(scripted) as upstream,
+        wire(upstream.port, Limits(response=5.0, deadline=7.0)) as running,
+    ):
+        client, server = await both_ends(running, scripted)
+        running.advance(60)
+        client.send(b"at last")
+        heard = await server.exactly(7)
+        client.close()
+        server.close()
+        await gone(running)
+
+    assert b"at last" == heard
 
 
 async def test_what_was_sent_last_still_arrives() -> None:

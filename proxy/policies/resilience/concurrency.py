@@ -64,7 +64,7 @@ REASONS = (FULL, TOO_LONG)
 
 _RETRY_AFTER = 1.0
 _LONGEST_CLASS = 64
-_TOO_SLOW = frozenset(("timeout.connect", "timeout.response", "deadline.exceeded"))
+_TOO_SLOW = frozenset(("timeout.connect", "timeout.response", "timeout.attempt", "deadline.exceeded"))
 
 
 class PriorityConfig(Schema, frozen=True, kw_only=True):

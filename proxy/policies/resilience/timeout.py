@@ -2,12 +2,17 @@
 
 `connect` covers the name look-up, the connection and its TLS handshake; `response` the time
 from the last byte of the request until the head of the response; `idle` each pause within a
-body, in either direction. A long download that keeps flowing is fine: what bounds the whole
-is `deadline`.
+body, in either direction. A long download that keeps flowing is fine; `attempt` is for calls
+for which it is not, and bounds all of one, from its connection to the last byte of its answer.
+What bounds all attempts and the waits between them is `deadline`.
 
 ```yaml
 timeout: {connect: 2s, response: 10s, idle: 30s}
 ```
+
+With `timeout: {attempt: 10s}` each call has ten seconds, as the time limit of most HTTP clients
+has it: an answer that trickles is given up, too. What the client takes to send a body, or to read
+the answer, is part of that. A connection that has switched protocols is not bounded.
 
 **What the client sees.** `504` where no head has been sent yet; after that the connection
 is aborted, so that a cut response cannot be taken for a whole one.
@@ -16,12 +21,13 @@ is aborted, so that a cut response cannot be taken for a whole one.
 limits, with the defaults below.
 
 **Hardened against.** An upstream that accepts connections and never answers, or stops in
-the middle of a body.
+the middle of a body, or sends it a byte at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Annotated
 
 from msgspec import Meta
@@ -37,7 +43,9 @@ RESPONSE = (504, "timeout.response", "The upstream did not answer in time.")
 IDLE_READING = (504, "timeout.idle", "The upstream stopped reading the request.")
 IDLE_SENDING = (504, "timeout.idle", "The upstream stopped sending its answer.")
 
-REASONS = (CONNECT, RESPONSE, IDLE_READING, IDLE_SENDING)
+ATTEMPT = (504, "timeout.attempt", "The upstream took longer than a call may.")
+
+REASONS = (CONNECT, RESPONSE, IDLE_READING, IDLE_SENDING, ATTEMPT)
 
 
 class TimeoutConfig(PolicyConfig, frozen=True, kw_only=True):
@@ -52,14 +60,29 @@ class TimeoutConfig(PolicyConfig, frozen=True, kw_only=True):
     idle: Annotated[Duration, Meta(gt=0, description="Without a byte of a body, in either direction.")] = (
         Duration(DEFAULT_LIMITS.idle)
     )
+    attempt: Annotated[
+        Duration | None,
+        Meta(
+            gt=0,
+            description="All of a call, to the last byte of its answer; as long as it takes where absent.",
+        ),
+    ] = None
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds that an upstream that does not answer is waited for."""
+        return self.response if self.attempt is None else min(self.response, self.attempt)
 
     def in_words(self) -> Sequence[str]:
         """What each attempt may take."""
-        return (
+        words = [
             f"{spelled(self.connect)} to connect",
             f"{spelled(self.response)} for the head of the response",
             f"{spelled(self.idle)} without a byte of a body",
-        )
+        ]
+        if self.attempt is not None:
+            words.append(f"{spelled(self.attempt)} for all of a call")
+        return words
 
 
 class Timeout:
@@ -67,7 +90,10 @@ class Timeout:
 
     def __init__(self, config: TimeoutConfig, services: Services) -> None:  # noqa: ARG002  # same for all
         self._limits = AttemptLimits(
-            connect=float(config.connect), response=float(config.response), idle=float(config.idle)
+            connect=float(config.connect),
+            response=float(config.response),
+            idle=float(config.idle),
+            attempt=inf if config.attempt is None else float(config.attempt),
         )
 
     def on_request(self, exchange: Exchange) -> None:

@@ -31,6 +31,7 @@ from tests.policies.reading import fields, problems
 REFUSED = UpstreamError(502, "upstream.unreachable", nothing_sent=True)
 RESET = UpstreamError(502, "upstream.reset")
 LATE = UpstreamError(504, "timeout.response")
+LATE_WHOLE = UpstreamError(504, "timeout.attempt")
 LATE_CONNECT = UpstreamError(504, "timeout.connect", nothing_sent=True)
 NO_HTTP = UpstreamError(502, "upstream.bad_response")
 BUSY = UpstreamError(503, "upstream.busy", nothing_sent=True)
@@ -87,6 +88,7 @@ def told(asked: Exchange) -> list[tuple[str, str, float | None, str]]:
         (LATE_CONNECT, ("network_error",), "network_error"),
         (LATE, ("timeout", "network_error"), "timeout"),
         (LATE, ("network_error", "connect_error"), None),
+        (LATE_WHOLE, ("timeout", "network_error"), "timeout"),
         (RESET, ("network_error",), "network_error"),
         (NO_HTTP, ("network_error",), "network_error"),
         (BUSY, ("connect_error", "network_error", "timeout"), None),
@@ -133,6 +135,21 @@ async def test_an_operators_own_class_comes_first_and_goes_by_the_body() -> None
 
     assert ["odd", "gateway_error"] == [each[0] for each in told(asked)]
     assert 200 == response.status
+
+
+async def test_it_is_known_how_long_a_call_took_that_came_to_nothing() -> None:
+    clock_of: list[FakeClock] = []
+
+    async def slow(_: Exchange) -> Response:
+        await clock_of[0].sleep(4.0)
+        return Response(503)
+
+    trial = Trial(slow, 503, 200, classes=classes("gateway_error"))
+    clock_of.append(trial.clock)
+
+    _, asked = await trial.ask(exchange(started=trial.clock.monotonic()))
+
+    assert [4.0, 0.0] == [each.took for each in asked.retries or ()]
 
 
 async def test_the_client_gets_the_last_answer_as_it_is() -> None:

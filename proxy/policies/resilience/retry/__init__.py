@@ -66,8 +66,9 @@ no `status`, for which each answer is looked at before it goes on.
 `window` is another. There is nothing that could fail. `seawall_retries_total` counts by route,
 class and outcome: `recovered`, `failed` (again), `refused` (by a policy behind) and `answered`
 (by it), or, where nothing was repeated, `exhausted`, `over_budget`, `no_time`, `no_body`;
-`abandoned` where the client left or the deadline ended meanwhile. The access log and decisions
-name them.
+`abandoned` where the client left or the deadline ended meanwhile. `seawall_retry_failed_call_seconds`
+has the times of the calls that came to nothing, `seawall_retry_wait_seconds` those of the waits
+before others, both as histograms by route and class. The access log and decisions name them.
 
 **Hardened against.** Repeating what must not be (payments), storms, an upstream that sends its
 callers away for a year, waits and numbers that overflow, bodies without an end, and entities in

@@ -56,7 +56,8 @@ class Plan:
     ) -> float | None:
         """Seconds until the next call; None where there is to be none. Either is told on the exchange."""
         cause = str(result.status) if isinstance(result, Response) else result.reason
-        past.last = retry = Retry(found.name, cause)
+        took = self._clock.monotonic() - (exchange.attempt_started or exchange.started)
+        past.last = retry = Retry(found.name, cause, took=took)
         if exchange.retries is None:
             exchange.retries = []
         exchange.retries.append(retry)

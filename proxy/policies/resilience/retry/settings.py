@@ -17,7 +17,7 @@ from proxy.config.units import Duration, HeaderName, HeaderValue, Share, StatusS
 
 OF_FAILURES: Mapping[str, tuple[str, ...]] = {
     "connect_error": ("upstream.unreachable", "timeout.connect"),
-    "timeout": ("timeout.connect", "timeout.response", "timeout.idle"),
+    "timeout": ("timeout.connect", "timeout.response", "timeout.idle", "timeout.attempt"),
     "network_error": ("upstream.unreachable", "timeout.connect", "upstream.reset", "upstream.bad_response"),
 }
 """Classes of what has no answer, by the reasons of the wire; the first that a route has is taken."""
