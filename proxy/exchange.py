@@ -206,6 +206,8 @@ class Exchange(msgspec.Struct, eq=False):  # a Struct, since one is made for eac
     carrier: Any = None
     """The wire's side of this exchange; nobody else's business."""
     attempts: int = 0
+    once: bool = False
+    """What was sent is never sent again for no reason but that its connection had been idle before."""
     retries: list[Retry] | None = None
     """Calls that came to nothing, and what was done about each; None where there was none."""
     upstream: str | None = None

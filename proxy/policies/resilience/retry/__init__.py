@@ -43,7 +43,8 @@ leaves no time for the wait and another call.
 works on it. With `rate_limited: {nothing_done: true}` such a call is repeated whatever its method. Say it
 only of answers that the upstream gives instead of working, never of a 5xx: a gateway gives that of what
 may have been done behind it. With `methods: []` besides, nothing is repeated that may have been done,
-which is right for APIs whose GET orders something.
+which is right for APIs whose GET orders something: a method that is not in `methods` is not even sent
+again where a connection that was idle turns out to be closed, as it is on routes without this policy.
 
 **How long it waits.** Up to `base`, and `factor` times as long each further time, up to `max`,
 times the class's `multiplier`; by `jitter` less, since callers that wait equally long come back
@@ -233,7 +234,9 @@ class Retry:
         self._plan = Plan(config.max_retries, config.backoff.waits, asked, take, services)
 
     def on_request(self, exchange: Exchange) -> None:
-        if not isinstance(exchange.request.content, bytes) and (self._any or self._is_repeatable(exchange)):
+        repeatable = self._is_repeatable(exchange)
+        exchange.once = not repeatable
+        if (repeatable or self._any) and not isinstance(exchange.request.content, bytes):
             exchange.keep_body(self._body_limit)
 
     async def around(self, exchange: Exchange, forward: Forward) -> Response:
