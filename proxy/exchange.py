@@ -213,6 +213,8 @@ class Exchange(msgspec.Struct, eq=False):  # a Struct, since one is made for eac
     attempts: int = 0
     attempt_started: float = 0.0
     """Monotonic, when the last of them began; 0.0 where it began with the exchange."""
+    once: bool = False
+    """What was sent is never sent again for no reason but that its connection had been idle before."""
     retries: list[Retry] | None = None
     """Calls that came to nothing, and what was done about each; None where there was none."""
     upstream: str | None = None

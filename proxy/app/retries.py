@@ -28,7 +28,9 @@ def retries(configuration: Configuration) -> Iterator[tuple[Node, str, str]]:
 
 def _about(config: RetryConfig) -> Iterator[tuple[str, str]]:
     harmful = [method for method in config.methods if method not in IDEMPOTENT]
-    classes = [name for name in config.stated if name not in _WORK_NOT_DONE]
+    classes = [
+        name for name, each in config.stated.items() if name not in _WORK_NOT_DONE and not each.nothing_done
+    ]
     if harmful and classes and not config.upstream_honours_idempotency_key:
         message = (
             f"a {harmful[0]} on which the upstream has worked is sent again after {classes[0]}: "

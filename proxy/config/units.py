@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
@@ -56,10 +57,15 @@ class Duration(float):
 
 
 class Rate(str):
-    """So many in a period: `100/min`, `2/s`, `30/1m`, `10000/day`; a month is 30 days, but in a calendar."""
+    """So many in a period: `100/min`, `2/s`, `30/1m`, `10000/day`; a month is 30 days, but in a calendar.
+
+    A part of one is counted in a period in which it is whole: `0.5/s` is `1/2s`, and `2.0/s` is `2/s`.
+    """
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^(\d{1,9})/(\d{1,9}(?:\.\d{1,3})?)?(ms|s|m|min|h|hour|d|day|week|month)$"
+    pattern: ClassVar[str] = (
+        r"^(\d{1,9}(?:\.\d{1,3})?)/(\d{1,9}(?:\.\d{1,3})?)?(ms|s|m|min|h|hour|d|day|week|month)$"
+    )
     example: ClassVar[str] = "100/min"
 
     @property
@@ -90,7 +96,8 @@ class Rate(str):
             raise ValueError(
                 f"{value!r} is no rate; expected a number in a period, such as 2/s, 100/min, 30/1m, 10000/day"
             )
-        rate = cls(value)
+        number, _, period = value.partition("/")
+        rate = cls(_whole(Fraction(number), period) if "." in number else value)
         if rate.limit < 1 or rate.period <= 0:
             raise ValueError(f"{value!r} lets nothing pass; expected at least 1, in a period above 0")
         if rate.period > _LONGEST:
@@ -98,6 +105,12 @@ class Rate(str):
         if rate.limit > _FASTEST * rate.period:
             raise ValueError(f"{value!r} limits nothing; expected at most a million in a second")
         return rate
+
+
+def _whole(number: Fraction, period: str) -> str:
+    unit = period.lstrip("0123456789.")
+    times = Decimal(period.removesuffix(unit) or 1) * number.denominator
+    return f"{number.numerator}/{'' if times == 1 else format(times.normalize(), 'f')}{unit}"
 
 
 _BYTES = {

@@ -108,6 +108,7 @@ class Attempts(Sending, eq=False):
             and not self._recovering
             and replayable
             and self.method in _IDEMPOTENT
+            and not self.exchange.once
         ):
             # It was closed while idle, and that news crossed our request (RFC 9112, section 9.3.1).
             self._recovering = True

@@ -54,6 +54,11 @@ TIMEOUT = ", timeout: {response: 2s}"
             "retry: {methods: [POST], classes: {connect_error: {}}}" + TIMEOUT, [], id="a POST not begun"
         ),
         pytest.param(
+            "retry: {methods: [POST], classes: {odd: {status: 420, nothing_done: true}}}" + TIMEOUT,
+            [],
+            id="a POST that was refused",
+        ),
+        pytest.param(
             "retry: {methods: [POST], upstream_honours_idempotency_key: true}" + TIMEOUT,
             [],
             id="a POST with keys",

@@ -354,12 +354,37 @@ def test_a_rate_is_so_many_in_a_period(text, limit, period):
 
 
 @pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("2.0/s", "2/s"),
+        ("0.5/s", "1/2s"),
+        ("2.5/s", "5/2s"),
+        ("0.125/250ms", "1/2000ms"),
+        ("1.5/1.5s", "3/3s"),
+        ("0.1/month", "1/10month"),
+        ("0.001/s", "1/1000s"),
+    ],
+)
+def test_a_rate_with_a_part_of_one_is_counted_in_a_period_in_which_it_is_whole(text, whole):
+    rate = Rate.parse(text)
+
+    assert (whole, Rate.parse(whole)) == (rate, rate)
+    assert float(text.partition("/")[0]) / Rate.parse(f"1/{text.partition('/')[2]}").period == pytest.approx(
+        rate.limit / rate.period
+    )
+
+
+@pytest.mark.parametrize(
     ("value", "why"),
     [
         pytest.param(100, "is no rate", id="a bare number"),
         pytest.param("100", "is no rate", id="without a period"),
         pytest.param("100/60", "is no rate", id="a period without a unit"),
-        pytest.param("1.5/s", "is no rate", id="half a request"),
+        pytest.param(".5/s", "is no rate", id="no number before the point"),
+        pytest.param("1.0005/s", "is no rate", id="more than thousandths"),
+        pytest.param("0.0/s", "lets nothing pass", id="none, with a point"),
+        pytest.param("1.5/0s", "lets nothing pass", id="a part in no time"),
+        pytest.param("0.001/day", "more than a year", id="over a year, written as a part"),
         pytest.param("-1/s", "is no rate", id="less than none"),
         pytest.param("100 / min", "is no rate", id="spaces"),
         pytest.param("0/min", "lets nothing pass", id="none"),

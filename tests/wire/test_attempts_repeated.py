@@ -139,6 +139,27 @@ async def test_a_whole_answer_that_is_repeated_leaves_its_connection_usable() ->
 
 
 @BOTH_LOOPS
+@pytest.mark.parametrize(("methods", "answer"), [(("GET",), b"ok"), ((), b"upstream.reset")])
+async def test_a_connection_that_was_closed_while_idle_is_replaced_only_for_methods_that_are_named(
+    methods: tuple[str, ...], answer: bytes
+) -> None:
+    async def closes_on_the_second(peer: Peer) -> None:
+        await peer.message()
+        peer.send(OK)
+        await peer.message()
+
+    retry = a_retry(methods=methods, classes={"connect_error": ClassConfig()})
+    async with (
+        RawUpstream(first(closes_on_the_second, Echo())) as upstream,
+        wire(upstream.port, retry) as running,
+    ):
+        await ask(running)
+        _, body = await ask(running)
+
+    assert answer in body
+
+
+@BOTH_LOOPS
 async def test_one_that_refuses_a_connection_is_called_again_whatever_the_method() -> None:
     echo = Echo()
     async with RawUpstream(echo) as upstream, wire(upstream.port, a_retry()) as running:

@@ -206,6 +206,22 @@ async def test_only_what_may_be_repeated(
     assert calls == len(trial.upstream.seen)
 
 
+@pytest.mark.parametrize(
+    ("failure", "calls"), [(429, 2), (Response(200, content=b"try later"), 2), (503, 1), (RESET, 1)]
+)
+async def test_what_the_upstream_says_it_has_not_done_is_repeated_whatever_the_method(
+    failure: Any, calls: int
+) -> None:
+    full = ClassConfig(body=BodyCondition(regex=Pattern("try later")), nothing_done=True)
+    limited = ClassConfig(nothing_done=True)
+    stated = classes("gateway_error", "network_error", rate_limited=limited, full=full)
+    trial = Trial(failure, 200, methods=(), classes=stated)
+
+    await trial.ask(exchange("POST", body=b"order"))
+
+    assert [b"order"] * calls == [each.content for each in trial.upstream.seen]
+
+
 async def test_a_body_that_is_gone_is_not_sent_again() -> None:
     trial = Trial(503, 200)
 
@@ -446,6 +462,11 @@ def test_it_counts_first_calls_and_not_those_that_repeat_them() -> None:
         ),
         pytest.param(
             'retry: {classes: {api: {body: {xpath: "//a[1]"}}}}', ["retry.classes.api.body.xpath"], id="xpath"
+        ),
+        pytest.param(
+            "retry: {classes: {timeout: {nothing_done: true}, rate_limited: {nothing_done: true}}}",
+            ["retry.classes.timeout.nothing_done"],
+            id="who has not answered has not said what was done",
         ),
         pytest.param("retry: {max_retries: 21}", ["retry.max_retries"], id="too often"),
         pytest.param(

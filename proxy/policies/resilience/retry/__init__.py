@@ -32,12 +32,19 @@ Without `classes`, they are `connect_error`, `network_error`, `timeout` and `gat
 `max_retries`, which then counts instead of the policy's, be it more or less.
 
 **What is never repeated.** A method that is not in `methods`: POST and PATCH only where they
-are named, or where no byte of the request was sent, or, with
+are named, or where no byte of the request was sent, or after answers of a class with `nothing_done`, or, with
 `upstream_honours_idempotency_key`, with an `Idempotency-Key`: an upstream that knows nothing of
 such keys would do it twice. An answer of which the client has got the head. A call that
 `circuit_breaker` refuses. A request whose body is over `body_limit`: bodies are streamed, and
 so much is kept as they go by. All of it ends when the client leaves, and when the `deadline`
 leaves no time for the wait and another call.
+
+**Nothing was done.** An API that counts its callers' calls refuses the one that is too many before it
+works on it. With `rate_limited: {nothing_done: true}` such a call is repeated whatever its method. Say it
+only of answers that the upstream gives instead of working, never of a 5xx: a gateway gives that of what
+may have been done behind it. With `methods: []` besides, nothing is repeated that may have been done,
+which is right for APIs whose GET orders something: a method that is not in `methods` is not even sent
+again where a connection that was idle turns out to be closed, as it is on routes without this policy.
 
 **How long it waits.** Up to `base`, and `factor` times as long each further time, up to `max`,
 times the class's `multiplier`; by `jitter` less, since callers that wait equally long come back
@@ -118,7 +125,7 @@ class RetryConfig(PolicyConfig, frozen=True, kw_only=True):
     ] = 2
     methods: Annotated[
         tuple[Method, ...],
-        Meta(description="Whose requests are repeated; those where nothing was sent, whatever the method."),
+        Meta(description="Whose requests are repeated; where nothing was sent or done, whatever the method."),
     ] = tuple(map(Method, IDEMPOTENT))
     upstream_honours_idempotency_key: Annotated[
         bool,
@@ -214,6 +221,7 @@ class Retry:
         self._sleep = services.clock.sleep
         self._classes = Classes(config.stated, config.max_retries, config.body_limit)
         self._methods = frozenset(config.methods)
+        self._any = any(each.nothing_done for each in config.stated.values())
         self._by_key = config.upstream_honours_idempotency_key
         self._body_limit = config.body_limit
         self._header = config.attempts_header or ""
@@ -227,7 +235,9 @@ class Retry:
         self._plan = Plan(config.max_retries, config.backoff.waits, asked, take, services)
 
     def on_request(self, exchange: Exchange) -> None:
-        if not isinstance(exchange.request.content, bytes) and self._is_repeatable(exchange):
+        repeatable = self._is_repeatable(exchange)
+        exchange.once = not repeatable
+        if (repeatable or self._any) and not isinstance(exchange.request.content, bytes):
             exchange.keep_body(self._body_limit)
 
     async def around(self, exchange: Exchange, forward: Forward) -> Response:
@@ -236,7 +246,7 @@ class Retry:
         while True:
             result, found = await self._judge(result)
             past.told("recovered" if found is None else "failed")
-            if found is None or not self._may_repeat(exchange, result):
+            if found is None or not self._may_repeat(exchange, result, found):
                 break
             wait = self._plan.wait(exchange, result, found, past)
             if wait is None:
@@ -273,9 +283,9 @@ class Retry:
                 result = error.with_traceback(None)
         return result, self._classes.of_failure(result)
 
-    def _may_repeat(self, exchange: Exchange, result: Response | UpstreamError) -> bool:
+    def _may_repeat(self, exchange: Exchange, result: Response | UpstreamError, found: Class) -> bool:
         nothing_sent = isinstance(result, UpstreamError) and result.nothing_sent
-        return nothing_sent or self._is_repeatable(exchange)
+        return nothing_sent or found.nothing_done or self._is_repeatable(exchange)
 
     def _is_repeatable(self, exchange: Exchange) -> bool:
         """Even if the upstream has worked on it."""

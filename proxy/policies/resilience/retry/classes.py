@@ -39,6 +39,7 @@ class Class:
     """None: any."""
     has_header: Callable[[Response], bool] | None = None
     has_body: Callable[[bytes], bool] | None = None
+    nothing_done: bool = False
 
 
 class Classes:
@@ -108,6 +109,7 @@ def _class(name: str, config: ClassConfig, max_retries: int) -> Class:
         status,
         None if config.header is None else _in_header(config.header),
         None if config.body is None else _in_body(config.body),
+        config.nothing_done,
     )
 
 

@@ -111,6 +111,10 @@ class ClassConfig(Schema, frozen=True, kw_only=True):
     multiplier: Annotated[
         float, Meta(ge=0.1, le=100, description="How much longer than others one waits after such a failure.")
     ] = 1.0
+    nothing_done: Annotated[
+        bool,
+        Meta(description="An upstream that answers so has done nothing: repeated whatever the method."),
+    ] = False
 
     @property
     def of_answer(self) -> bool:
@@ -127,6 +131,8 @@ def faults_of(classes: Mapping[str, ClassConfig]) -> Iterator[tuple[str, str]]:
         place = f"classes.{name}"
         if name in OF_FAILURES and each.of_answer:
             yield place, "it is of calls without an answer; expected no status, header or body"
+        elif name in OF_FAILURES and each.nothing_done:
+            yield f"{place}.nothing_done", "nobody has said so; expected it beside answers only"
         elif name not in OF_FAILURES and name not in OF_ANSWERS and not each.of_answer:
             yield place, f"nothing belongs to it; expected status, header or body, or one of {known}"
 
