@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from proxy.app.compile import Plan
 from proxy.app.contradictions import contradictions
 from proxy.app.exposed import exposed_secrets
+from proxy.app.host_advice import host_advice
 from proxy.app.limit_advice import limit_advice
 from proxy.app.never_trips import never_trips
 from proxy.app.retries import retries
@@ -45,6 +46,7 @@ def advice(plan: Plan, now: float, *, survives: bool = True) -> tuple[Problem, .
         contradictions(configuration, now),
         limit_advice(configuration, survives=survives),
         retries(configuration),
+        host_advice(configuration),
     ):
         findings += [_Finding(*found) for found in more]
     seen: set[int] = set()

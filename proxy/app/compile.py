@@ -252,7 +252,9 @@ class _Compiler:
     def _address(self, name: str, upstream: UpstreamConfig) -> Address:
         url = upstream.url
         tls = self._tls_context(name, upstream.tls or _SYSTEM_TLS) if url.scheme == "https" else None
-        host = f"[{url.host}]" if ":" in url.host else url.host
+        # A dot at the end says how to look a name up, and is no part of what the host is called.
+        called = url.host.rstrip(".")
+        host = f"[{called}]" if ":" in called else called
         default_port = {"http": 80, "https": 443}.get(url.scheme)
         return Address(
             authority=(host if url.port == default_port else f"{host}:{url.port}") if host else "localhost",
@@ -260,7 +262,7 @@ class _Compiler:
             port=url.port,
             unix=url.socket,
             tls=tls,
-            server_name=((upstream.tls and upstream.tls.server_name) or url.host) if tls else None,
+            server_name=((upstream.tls and upstream.tls.server_name) or called) if tls else None,
         )
 
     def _tls_context(self, name: str, tls: UpstreamTlsConfig) -> ssl.SSLContext | None:
