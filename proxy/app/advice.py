@@ -15,6 +15,7 @@ from proxy.app.bypasses import bypasses
 from proxy.app.compile import Plan
 from proxy.app.contradictions import contradictions
 from proxy.app.exposed import exposed_secrets
+from proxy.app.host_advice import host_advice
 from proxy.app.limit_advice import limit_advice
 from proxy.app.never_trips import never_trips
 from proxy.app.retries import retries
@@ -47,6 +48,7 @@ def advice(plan: Plan, now: float, *, survives: bool = True) -> tuple[Problem, .
         limit_advice(configuration, survives=survives),
         retries(configuration),
         bypasses(plan),
+        host_advice(configuration),
     ):
         findings += [_Finding(*found) for found in more]
     seen: set[int] = set()

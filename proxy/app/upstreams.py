@@ -23,7 +23,9 @@ class TlsFault(ValueError):
 def address_of(upstream: UpstreamConfig) -> Address:
     """Reads the files that it names; raises TlsFault where one cannot be used."""
     url = upstream.url
-    host = f"[{url.host}]" if ":" in url.host else url.host
+    # A dot at the end says how to look a name up, and is no part of what the host is called.
+    called = url.host.rstrip(".")
+    host = f"[{called}]" if ":" in called else called
     own_tls = upstream.tls or _SYSTEM_TLS
     tls = _context(own_tls) if url.scheme == "https" else None
     return Address(
@@ -34,7 +36,7 @@ def address_of(upstream: UpstreamConfig) -> Address:
         port=url.port,
         unix=url.socket,
         tls=tls,
-        server_name=own_tls.server_name or url.host if tls else None,
+        server_name=own_tls.server_name or called if tls else None,
     )
 
 

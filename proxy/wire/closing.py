@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import struct
 from contextlib import suppress
 
@@ -47,6 +48,22 @@ def reset(transport: asyncio.Transport) -> None:
     with suppress(OSError), _socket_of(transport) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
+
+
+def is_end(transport: asyncio.Transport) -> bool:
+    """Whether the other side has said that it ends here; to be asked in `eof_received`.
+
+    Anybody on the way can end a TCP connection, and with it a body that ends with the connection: over
+    TLS only a closure alert is an end (RFC 9112, section 9.8). asyncio calls `eof_received` without one,
+    too; uvloop does not.
+    """
+    secured = transport.get_extra_info("ssl_object")
+    if secured is None:
+        return True
+    try:
+        return not secured.read(1)
+    except ssl.SSLError:  # it wants to read more, which after an alert it does not
+        return False
 
 
 def last_words(transport: asyncio.Transport, limit: int) -> bytes:

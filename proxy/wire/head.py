@@ -184,6 +184,17 @@ def _ends(status: int, special: dict[bytes, bytes]) -> bool:
     return bodiless or b"content-length" in special or b"transfer-encoding" in special
 
 
+_SETTINGS = re.compile(rb"\x00..\x04\x00\x00{4}", re.DOTALL)
+"""How a server of HTTP/2 begins (RFC 9113, section 3.4)."""
+
+
+def no_http(begun: bytes | bytearray) -> str:
+    """What to say of an upstream that begins in this way, which is not how a response of HTTP/1 does."""
+    if _SETTINGS.match(begun):
+        return "this is HTTP/2; expected HTTP/1.1, which is what upstreams are spoken to"
+    return "this is no response of HTTP/1"
+
+
 _NO_LENGTH = "the upstream's Content-Length is no number, or stands there twice"
 
 

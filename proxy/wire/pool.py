@@ -167,8 +167,9 @@ class Pool:
             self._open.add(connection)
             self.release(connection)
         elif connection.heard:
-            why = "it spoke before it was asked"
-            self._fail_one(why, "upstream.bad_response", "The upstream's answer can't be used.")
+            self._fail_one(
+                connection.unasked, "upstream.bad_response", "The upstream's answer can't be used."
+            )
         else:
             self._fail_one("it was closed as soon as it was open")
 

@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from proxy.errors import UpstreamError
-from proxy.wire.closing import close_when_written, last_words
-from proxy.wire.framing import Decoder, FramingError
-from proxy.wire.head import ResponseHead, response_decoder, response_head
+from proxy.wire.closing import close_when_written, is_end, last_words
+from proxy.wire.framing import CloseDecoder, Decoder, FramingError
+from proxy.wire.head import ResponseHead, no_http, response_decoder, response_head
 from proxy.wire.parser import MalformedError, Specials
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_decoder",
+        "_ended",
         "_interim",
         "_last_head",
         "_last_raw",
@@ -68,6 +69,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Bytes of interim responses to the request under way."""
         self._decoder: Decoder | None = None
         self._closing = False
+        self._ended = False
+        """The upstream has said that nothing more will come."""
         self.transport: asyncio.Transport | None = None
         self.carrier: Upgrading | None = None
         """Whose request it is carrying right now."""
@@ -82,6 +85,11 @@ class UpstreamConnection(asyncio.Protocol):
     def usable(self) -> bool:
         """It can take a request."""
         return self.transport is not None and not self._closing and not self.transport.is_closing()
+
+    @property
+    def unasked(self) -> str:
+        """Of one that spoke before it was asked, what is wrong with it."""
+        return f"it spoke before it was asked: {no_http(self._pending)}"
 
     @property
     def heard(self) -> bool:
@@ -159,6 +167,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         if self.tunnel is None:
+            self._ended = self.transport is not None and is_end(self.transport)
             return False
         self.tunnel.upstream_ended()
         # The other direction may go on; not so in TLS, where asyncio would log the wish.
@@ -175,9 +184,13 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self.tunnel is not None:
             self.tunnel.close()
-        elif self._decoder is not None and exc is None and self._decoder.end():
+        elif self._decoder is not None and self._ended and exc is None and self._decoder.end():
             carrier.upstream_payload(b"", ended=True)
         else:
+            if exc is None and isinstance(self._decoder, CloseDecoder):
+                exc = EOFError(
+                    "it ended without saying so, which over TLS anybody on the way can bring about"
+                )
             carrier.upstream_lost(self, exc)
 
     def _hear_last_words(self) -> None:
@@ -243,7 +256,7 @@ class UpstreamConnection(asyncio.Protocol):
         if len(pending) + self._interim > MAX_RESPONSE_HEAD:
             raise FramingError(_TOO_LARGE)
         if not pending.startswith(b"HTTP/1."[: len(pending)]):
-            raise FramingError("this is no response of HTTP/1")
+            raise FramingError(no_http(pending))
 
     def _final_head(self, carrier: Upgrading, head: ResponseHead, data: bytes) -> None:
         decoder = response_decoder(head, carrier.method)

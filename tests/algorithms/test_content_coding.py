@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.algorithms.content_coding import decoded
+from proxy.algorithms.content_coding import decoded, undone_of
 
 TEXT = b"Traceback " * 50
 
@@ -47,3 +47,20 @@ def test_of_a_bomb_no_more_than_the_limit_comes_out() -> None:
 @given(st.binary(), st.sampled_from(["gzip", "deflate", ""]))
 def test_nothing_breaks_it(body: bytes, coding: str) -> None:
     assert len(decoded(body, coding, 100) or b"") <= 100
+
+
+@pytest.mark.parametrize(
+    ("accepted", "undone"),
+    [
+        ("gzip, deflate", "gzip, deflate"),
+        ("gzip,deflate;q=0.5", "gzip,deflate;q=0.5"),
+        ("gzip, deflate, br, zstd", "gzip, deflate"),
+        ("br;q=1.0, GZIP;q=0.8, *;q=0.1", "GZIP;q=0.8"),
+        ("br", "identity"),
+        ("*", "identity"),
+        ("", "identity"),
+        ("identity;q=0, br", "identity;q=0"),
+    ],
+)
+def test_what_is_asked_for_is_what_can_be_undone(accepted: str, undone: str) -> None:
+    assert undone == undone_of(accepted)

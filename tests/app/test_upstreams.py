@@ -19,6 +19,7 @@ from tests.app.trial import Files, routes
         pytest.param("http://a.test:8080", "a.test:8080", "a.test", 8080, "", None, id="another port"),
         pytest.param("https://a.test", "a.test", "a.test", 443, "", "a.test", id="https"),
         pytest.param("https://a.test:80", "a.test:80", "a.test", 80, "", "a.test", id="https on 80"),
+        pytest.param("https://a.test.", "a.test", "a.test.", 443, "", "a.test", id="a name without a search"),
         pytest.param("http://[::1]:81", "[::1]:81", "::1", 81, "", None, id="IPv6"),
         pytest.param("http://[::1]", "[::1]", "::1", 80, "", None, id="IPv6 on the usual port"),
         pytest.param("unix:/run/a.sock", "localhost", "", 0, "/run/a.sock", None, id="a socket"),

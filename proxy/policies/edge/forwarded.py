@@ -21,7 +21,9 @@ else's API, which has no business knowing addresses inside.
 runs, on routes without this policy too.
 
 **Host.** `preserve` passes the client's `Host` on; `upstream` sends the authority of the
-upstream's URL, which virtual hosting and API gateways need.
+upstream's URL, which virtual hosting and API gateways need: for calls to somebody else's API
+it is `{emit: [], host: upstream}`. `seawall check` warns of an https upstream elsewhere that
+would get the client's, or addresses inside, where the file does not say that this is meant.
 
 **What the client sees.** Nothing.
 

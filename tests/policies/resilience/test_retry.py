@@ -479,6 +479,31 @@ def test_what_a_policy_file_may_say(policies: str, wrong: list[str], tmp_path: P
     assert wrong == problems(policies, tmp_path)
 
 
+LOOKS = classes(odd=ClassConfig(body=BodyCondition(regex=Pattern("again"))))
+
+
+@pytest.mark.parametrize(
+    ("stated", "asked_for"),
+    [
+        pytest.param(LOOKS, "gzip", id="a class looks into bodies"),
+        pytest.param(None, "br, gzip", id="none does"),
+    ],
+)
+async def test_an_answer_that_is_looked_into_is_asked_for_as_it_can_be_read(
+    stated: Any, asked_for: str
+) -> None:
+    trial = Trial(Response(200), classes=stated)
+    _, asked = await trial.ask(exchange(headers={"Accept-Encoding": "br, gzip"}))
+
+    assert asked_for == asked.request.headers.get("Accept-Encoding")
+
+
+async def test_a_client_that_says_nothing_of_codings_has_nothing_said_for_it() -> None:
+    _, asked = await Trial(Response(200), classes=LOOKS).ask()
+
+    assert None is asked.request.headers.get("Accept-Encoding")
+
+
 @pytest.mark.parametrize(
     ("settings", "most"),
     [

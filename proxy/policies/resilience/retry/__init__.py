@@ -58,10 +58,11 @@ many.
 
 **Looking into answers.** For a `body`, answers are held until they are complete or over
 `body_limit`; then they stream on and match nothing. gzip and deflate are undone, within the
-same bound. XML with a DTD is not read, so that no entity is ever expanded; of XPath there are
-names, `*`, `/`, `//`, `@name` and `text()`, without prefixes of namespaces; an element's text
-is its own, without that of elements in it. A regular expression is tried on up to `body_limit`,
-and Python's can take long: one without nested repetitions does not.
+same bound, and no other coding is asked for: the upstream gets the client's `Accept-Encoding`
+without the others, or `identity`. XML with a DTD is not read, so that no entity is ever
+expanded; of XPath there are names, `*`, `/`, `//`, `@name` and `text()`, without prefixes of
+namespaces; an element's text is its own, without that of elements in it. A regular expression is
+tried on up to `body_limit`, and Python's can take long: one without nested repetitions does not.
 
 **What the client sees.** The first answer that is of no class, or where there is none the last
 one as it is, or the last failure. With `attempts_header` it is told how many calls were made.
@@ -91,6 +92,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from proxy.algorithms.backoff import AT_MOST_LONGER
+from proxy.algorithms.content_coding import undone_of
 from proxy.algorithms.retry_budget import RetryBudget
 from proxy.config.patterns import Method, Name
 from proxy.config.schema import PolicyConfig
@@ -98,6 +100,7 @@ from proxy.config.spelling import about, spelled
 from proxy.config.units import HeaderName, Size
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Response
+from proxy.headers import Headers
 from proxy.policies.resilience.retry.classes import Class, Classes
 from proxy.policies.resilience.retry.plan import Past, Plan
 from proxy.policies.resilience.retry.settings import (
@@ -235,6 +238,8 @@ class Retry:
         self._plan = Plan(config.max_retries, config.backoff.waits, asked, take, services)
 
     def on_request(self, exchange: Exchange) -> None:
+        if self._classes.look_into_bodies:
+            _ask_for_what_can_be_read(exchange.request.headers)
         repeatable = self._is_repeatable(exchange)
         exchange.once = not repeatable
         if (repeatable or self._any) and not isinstance(exchange.request.content, bytes):
@@ -298,3 +303,9 @@ async def _call(exchange: Exchange, forward: Forward) -> Response | UpstreamErro
         return await forward(exchange)
     except UpstreamError as error:
         return error.with_traceback(None)
+
+
+def _ask_for_what_can_be_read(headers: Headers) -> None:
+    accepted = headers.get("Accept-Encoding")
+    if accepted is not None and (undone := undone_of(accepted)) != accepted:
+        headers.set("Accept-Encoding", undone)

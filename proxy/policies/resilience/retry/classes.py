@@ -61,6 +61,7 @@ class Classes:
         )
         """Answers with others belong to none."""
         self.all = tuple(made.values())
+        self.look_into_bodies = any(each.has_body is not None for each in self.all)
 
     def of_failure(self, error: UpstreamError) -> Class | None:
         """Of a call without an answer; None where repeating it is no cure."""
