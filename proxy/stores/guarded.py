@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, get_args
 
 from proxy.algorithms.breaker import Breaker, OpenTime, Permit, Thresholds, Transition
 from proxy.algorithms.gcra import Taken
@@ -28,6 +28,7 @@ DURATIONS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 """Seconds; upper bounds of the buckets that durations are counted in."""
 
 Status = Literal["ok", "error", "timeout", "full", "skipped"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class Closable(Store, Protocol):

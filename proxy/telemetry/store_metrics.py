@@ -8,7 +8,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
-from proxy.stores.guarded import DURATIONS, GuardedStore
+from proxy.stores.guarded import DURATIONS, STATUSES, GuardedStore
 
 
 def store_families(named: Callable[[str], str], store: GuardedStore) -> Iterator[Metric]:
@@ -25,8 +25,8 @@ def store_families(named: Callable[[str], str], store: GuardedStore) -> Iterator
     )
     bounds = [*map(floatToGoString, DURATIONS), "+Inf"]
     for name, operation in store.operations.items():
-        for status, count in operation.statuses.items():
-            operations.add_metric((name, status), count)
+        for status in STATUSES:  # a counter that appears with its first failures has, to a rate, never grown
+            operations.add_metric((name, status), operation.statuses.get(status, 0))
         counts = zip(bounds, accumulate(operation.counts), strict=True)
         durations.add_metric((name,), list(counts), operation.seconds)
     yield operations
