@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, get_args
 
 from proxy.algorithms.breaker import Breaker, OpenTime, Permit, Thresholds, Transition
 from proxy.algorithms.gcra import Taken
@@ -39,6 +39,7 @@ class Patience:
 
 
 Status = Literal["ok", "error", "timeout", "full", "skipped"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class Closable(Store, Protocol):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
 
-from prometheus_client.core import HistogramMetricFamily, Metric
-from prometheus_client.utils import floatToGoString
+from prometheus_client.core import Metric
 
-from proxy.stores.guarded import DURATIONS, GuardedStore
+from proxy.stores.guarded import DURATIONS, STATUSES, GuardedStore
 from proxy.telemetry.families import Families
 
 
@@ -18,19 +16,16 @@ def store_families(families: Families, store: GuardedStore) -> Iterator[Metric]:
         f"{store.kind}_operations",
         "What the store was asked: ok, full, error, timeout; skipped where it was known to be away.",
         ("operation", "status"),
-        (
-            ((name, status), count)
+        (  # with each status: a counter that appears with its first failures has, to a rate, never grown
+            ((name, status), operation.statuses.get(status, 0))
             for name, operation in store.operations.items()
-            for status, count in operation.statuses.items()
+            for status in STATUSES
         ),
     )
-    durations = HistogramMetricFamily(
-        families.name(f"{store.kind}_operation_duration_seconds"),
+    yield families.histograms(
+        f"{store.kind}_operation_duration_seconds",
         "Of what the store was asked, until its answer or the time-out.",
-        labels=("operation",),
+        ("operation",),
+        DURATIONS,
+        (((name,), operation.counts, operation.seconds) for name, operation in store.operations.items()),
     )
-    bounds = [*map(floatToGoString, DURATIONS), "+Inf"]
-    for name, operation in store.operations.items():
-        counts = zip(bounds, accumulate(operation.counts), strict=True)
-        durations.add_metric((name,), list(counts), operation.seconds)
-    yield durations

@@ -54,6 +54,37 @@ def test_every_panel_looks_at_what_was_chosen_above() -> None:
     assert [] == [each for each in selectors if 'namespace=~"$namespace",job=~"$job"' not in each]
 
 
+GIVEN = {"__rate_interval", "__all"}
+"""Variables of Grafana's own."""
+
+
+def test_every_variable_that_is_used_is_defined() -> None:
+    text = DASHBOARD.read_text()
+    defined = {each["name"] for each in dashboard()["templating"]["list"]}
+
+    assert defined | GIVEN >= set(re.findall(r"\$\{?([a-z_]\w*)", text)) >= defined
+    assert {"${datasource}"} == set(re.findall(r'"uid": "(\$[^"]*)"', text))
+
+
+def test_every_panel_says_what_it_shows_and_every_line_what_it_is() -> None:
+    panels = [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+
+    assert len(panels) == len({panel["title"] for panel in panels})
+    assert [] == [panel["title"] for panel in panels if not panel["description"]]
+    assert [] == [
+        panel["title"]
+        for panel in panels
+        if panel["type"] in ("timeseries", "state-timeline")
+        and not all(target["legendFormat"] for target in panel["targets"])
+    ]
+
+
+def test_edits_are_marked_when_they_were_read() -> None:
+    (edits,) = dashboard()["annotations"]["list"]
+
+    assert (True, True) == (edits["useValueForTime"], edits["expr"].endswith(" * 1000"))
+
+
 def test_panels_have_a_place_of_their_own() -> None:
     panels = dashboard()["panels"]
     taken = [
@@ -80,7 +111,8 @@ def test_the_chart_brings_the_dashboard_in_the_words_of_its_metrics() -> None:
 
 POLICIES = """\
 version: 1
-upstreams: {{app: {{url: "http://127.0.0.1:{port}"}}}}
+upstreams: {{app: {{url: "http://127.0.0.1:{port}", health_check: {{path: /, unhealthy_after: 1}}}}}}
+health: {{checks: {{memory: {{memory: {{max: 100%}}}}}}}}
 policies:
   circuit_breaker: {{app: {{trip: {{consecutive_failures: 50}}, open_for: 30s, half_open: {{probes: 1}}}}}}
 routes:
@@ -91,6 +123,7 @@ routes:
       concurrency: {{max: 10}}
       retry: {{max_retries: 1, backoff: {{base: 1ms}}}}
       circuit_breaker: app
+      pace: {{limit: 100/s}}
 """
 
 
@@ -103,6 +136,16 @@ async def get(port: int, path: str) -> str:
     return answer
 
 
+async def told_of_checks(port: int) -> str:
+    """What the process tells, once its checks of health have been made."""
+    async with asyncio.timeout(20):
+        while True:
+            metrics = await get(port, "/metrics")
+            if 'check_healthy{check="memory"}' in metrics and 'upstream_healthy{upstream="app"}' in metrics:
+                return metrics
+            await asyncio.sleep(0.05)
+
+
 async def test_whatever_rules_and_dashboard_name_is_told_by_a_running_process(tmp_path: Path) -> None:
     named = set(re.findall(r"\b(?:seawall|process)_\w+", RULES.read_text() + "".join(expressions())))
     policies = tmp_path / "policies.yaml"
@@ -113,7 +156,7 @@ async def test_whatever_rules_and_dashboard_name_is_told_by_a_running_process(tm
         options = ("--audit-log", str(tmp_path / "audit.log"), "--store", store)
         async with seawall(policies, *options) as running:
             statuses = [(await get(running.data, "/")).split()[1] for _ in range(2)]
-            metrics = await get(running.status, "/metrics")
+            metrics = await told_of_checks(running.status)
         assert ["502", "429"] == statuses
         told |= set(re.findall(r"^(\w+)[ {]", metrics, re.MULTILINE))
     assert set() == named - {"seawall_"} - told

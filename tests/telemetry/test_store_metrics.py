@@ -51,6 +51,7 @@ async def test_prometheus_sees_what_the_store_was_asked_and_how_it_is() -> None:
 
     for line in (
         'ingestion_redis_operations_total{operation="get",status="ok"} 1.0',
+        'ingestion_redis_operations_total{operation="get",status="error"} 0.0',  # a rate needs where it began
         'ingestion_redis_operations_total{operation="set",status="error"} 5.0',
         'ingestion_redis_operations_total{operation="set",status="skipped"} 2.0',
         'ingestion_redis_operation_duration_seconds_bucket{le="0.0025",operation="get"} 0.0',
