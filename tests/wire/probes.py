@@ -18,6 +18,8 @@ from tests.wire.harness import Peer, Running
 GET = b"GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MiB = 2**20
+BUFFERED = 40 * MiB
+"""More than all kernel buffers between two ends take on loopback; a body without an end is far more."""
 BLOCK = bytes(range(256)) * 256
 
 
