@@ -8,12 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy.errors import Rejection
-from proxy.exchange import (
-    Exchange,
-    Forward,
-    Outcome,
-    Response,
-)
+from proxy.exchange import Exchange, Forward, Outcome, Response
 from proxy.pipeline import Pipeline
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow
@@ -22,7 +17,7 @@ from proxy.testing import FakeUpstream, route
 Decide = Callable[[Exchange], Response | None]
 Own = Callable[[Exchange, Forward], Awaitable[Response]]
 
-REFUSAL = Rejection(403, "trial.refused", facts={"limit": 3})
+REFUSAL = Rejection(403, "trial.refused", "Not today.", facts={"limit": 3})
 
 
 def refuse(_: Exchange) -> Response | None:

@@ -6,8 +6,8 @@ from threading import Lock
 
 from proxy.app.settings import Settings
 from proxy.clock import Clock
-from proxy.telemetry.access_log import Schedule
 from proxy.telemetry.audit_log import AuditLog
+from proxy.telemetry.batch import Schedule
 
 
 def audit_log(settings: Settings, clock: Clock, schedule: Schedule, stdout: Lock) -> AuditLog | None:

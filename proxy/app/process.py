@@ -56,14 +56,13 @@ def run(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     signals = _hear_signals()
-    inputs = Inputs(settings.policies)
     try:
         patience = Patience(settings.store_timeout, settings.store_failures, settings.store_open_for)
         store = await open_store(settings.store, SystemClock(), patience, log_store)
     except ValueError as error:
-        print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
-        return USAGE
+        return _wrong_usage(error)
     try:
+        inputs = Inputs(settings.policies)
         with inputs.reading():
             proxy = Proxy(settings, read_policies(settings), store=store)
     except ConfigError as error:
@@ -71,11 +70,20 @@ async def _serve(settings: Settings) -> int:
         await close_store(store)
         return PROBLEMS
     except ValueError as error:
-        print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
-        return USAGE
+        await close_store(store)
+        return _wrong_usage(error)
+    proxy.inputs = inputs
+    try:
+        return await _serve_until_stopped(proxy, signals)
+    finally:
+        await proxy.close()
+        await close_store(store)
+
+
+async def _serve_until_stopped(proxy: Proxy, signals: Signals) -> int:
+    settings = proxy.settings
     sides: list[web.AppRunner] = []
     renewal: asyncio.Task[None] | None = None
-    proxy.inputs = inputs
     proxy.watcher = watcher = _watcher(proxy)
     try:
         try:
@@ -84,8 +92,7 @@ async def _serve(settings: Settings) -> int:
             listener = Listener(proxy.server, drain=settings.drain, tls=tls)
             address = await _open_ports(proxy, listener, sides)
         except ValueError as error:
-            print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # one clear line, no traceback
-            return USAGE
+            return _wrong_usage(error)
         _log.info(
             "listening on %s, status on %s, admin on %s; revision %s, %d route%s",
             address,
@@ -96,7 +103,7 @@ async def _serve(settings: Settings) -> int:
         )
         if certificate is not None:
             renewal = asyncio.create_task(_renew(certificate, proxy.clock))
-        _warn_of_mounts(inputs)
+        _warn_of_mounts(proxy.inputs)
         HEAP.settle()
         watcher.start()
         return await _until_stopped(proxy, listener, signals)
@@ -106,8 +113,12 @@ async def _serve(settings: Settings) -> int:
         await asyncio.to_thread(watcher.stop, _LONGEST_LOOK)
         for runner in sides:
             await runner.cleanup()
-        await proxy.close()
-        await close_store(store)
+
+
+def _wrong_usage(error: ValueError) -> int:
+    """One clear line, no traceback."""
+    print(f"seawall: {error}", file=sys.stderr)  # noqa: T201  # for the operator
+    return USAGE
 
 
 def _watcher(proxy: Proxy) -> Watcher:

@@ -8,24 +8,18 @@ request can forge a line or drive a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted
 
 from proxy.clock import Clock
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Outcome, Request
 from proxy.problem import encodable
+from proxy.telemetry.batch import LARGE, Batch, Schedule
 from proxy.telemetry.batch_writer import BatchWriter
 from proxy.telemetry.redaction import Redaction, masked_query
 from proxy.telemetry.timestamp import rfc3339
 from proxy.telemetry.trace_context import trace_id
 
-Schedule = Callable[[float, Callable[[], None]], object]
-"""Call back after so many seconds, on this thread: `loop.call_later`."""
-
-_BATCH = 64 * 1024
-_OLDEST = 0.2
-"""Seconds that a line waits at most before the writer gets it."""
 _LONGEST_TEXT = 2048
 _MOST_HEADS = 4096
 _THOUSAND = tuple(f"{number:03d}" for number in range(1000))
@@ -38,9 +32,7 @@ class AccessLog:
     def __init__(self, writer: BatchWriter, clock: Clock, schedule: Schedule) -> None:
         self._writer = writer
         self._now = clock.now
-        self._schedule = schedule
-        self._buffer = bytearray()
-        self._waits = False
+        self._batch = Batch(writer.put, schedule)
         self._second = -1
         self._stamp = ""
         self.redaction: Redaction | None = None
@@ -95,33 +87,25 @@ class AccessLog:
         second = int(now)
         if second != self._second:
             self._second, self._stamp = second, rfc3339(second).removesuffix("000Z")
-        self._buffer += (
+        batch = self._batch
+        batch.lines += (
             f'{{"time":"{self._stamp}{_THOUSAND[int((now - second) * 1000)]}Z",'
             f'"request_id":{quoted(exchange.request_id)},"decision_id":{quoted(exchange.decision_id)},'
             f'{head},"path":{path},"duration_ms":{(outcome.ended - exchange.started) * 1000:.3f},'
             f'"bytes_in":{outcome.bytes_received},"bytes_out":{outcome.bytes_sent},'
             f'"client_ip":{quoted(client_ip)}{tail}}}\n'
         ).encode()
-        if len(self._buffer) > _BATCH:
-            self.flush()
-        elif not self._waits:
-            self._waits = True
-            self._schedule(_OLDEST, self._flush_old)
+        if not batch.scheduled or len(batch.lines) > LARGE:  # as `add`, without a call for each line
+            batch.grown()
 
     def flush(self) -> None:
         """Hand what there is to the writer."""
-        if self._buffer:
-            self._writer.put(self._buffer)
-            self._buffer = bytearray()
+        self._batch.flush()
 
     def close(self, wait: float = 2.0) -> bool:
         """Write what is left, for `wait` seconds at most; False where some of it was not."""
         self.flush()
         return self._writer.close(wait)
-
-    def _flush_old(self) -> None:
-        self._waits = False
-        self.flush()
 
     def _new_head(self, route: str, method: str, status: int, upstream: int | None, attempts: int) -> str:
         if len(self._heads) >= _MOST_HEADS:  # methods are the client's to choose

@@ -24,15 +24,14 @@ from proxy.clock import Clock
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Exchange, Outcome
 from proxy.problem import encodable
-from proxy.telemetry.access_log import Schedule, path_of, reason_of
+from proxy.telemetry.access_log import path_of, reason_of
 from proxy.telemetry.audit_file import AuditFile
 from proxy.telemetry.audit_writer import AuditWriter, OnFailure
+from proxy.telemetry.batch import Batch, Schedule
 from proxy.telemetry.redaction import Redaction
 from proxy.telemetry.timestamp import rfc3339
 
 UNAVAILABLE = "audit.unavailable"
-_BATCH = 64 * 1024
-_OLDEST = 0.2
 _LONGEST_TEXT = 2048
 _MOST_SHADOWED = 16
 _RETRY_AFTER = 5.0
@@ -62,9 +61,7 @@ class AuditLog:
         self._writer = AuditWriter(file, path, on_failure, lock)
         self._refuses = on_failure == "refuse"
         self._now = clock.now
-        self._schedule = schedule
-        self._buffer = bytearray()
-        self._waits = False
+        self._batch = Batch(self._writer.put, schedule)
         self.redaction: Redaction | None = None
         """What is not to be seen in it, beside what never is."""
 
@@ -121,27 +118,16 @@ class AuditLog:
         """Add a line of another kind: `admin`, `policies`, `process`."""
         shown = {name: _cut(value) if isinstance(value, str) else value for name, value in line.items()}
         text = json.dumps({"time": rfc3339(self._now()), "kind": kind, **shown}, separators=(",", ":"))
-        self._buffer += text.encode() + b"\n"
-        if len(self._buffer) > _BATCH:
-            self.flush()
-        elif not self._waits:
-            self._waits = True
-            self._schedule(_OLDEST, self._flush_old)
+        self._batch.add(text.encode() + b"\n")
 
     def flush(self) -> None:
         """Hand what there is to the writer."""
-        if self._buffer:
-            self._writer.put(self._buffer)
-            self._buffer = bytearray()
+        self._batch.flush()
 
     def close(self, wait: float = 5.0) -> bool:
         """Write what is left, for `wait` seconds at most; False where some of it was not."""
         self.flush()
         return self._writer.close(wait) and not self._writer.error
-
-    def _flush_old(self) -> None:
-        self._waits = False
-        self.flush()
 
 
 def refusal() -> Rejection:

@@ -130,13 +130,7 @@ class Decisions:
         """Remember an exchange that ended at `at` (seconds since the epoch); it has a verdict."""
         request, hidden = exchange.request, self.redaction
         shadow = [_of(each, "shadow") for each in (exchange.shadowed or ())[:_MOST_SHADOWED]]
-        reason = reason_of(exchange.refusal, outcome)
-        if exchange.refusal is not None:
-            verdict = _of(exchange.refusal, "enforce")
-        elif reason:
-            verdict = {"reason": reason, "policy": _kind(reason), "mode": "enforce"}
-        else:
-            verdict = shadow[0]
+        verdict = _enforced(exchange.refusal, outcome) or shadow[0]
         path, query = path_of(request), request.query[:_LONGEST_TEXT]
         if hidden is not None:
             path = hidden.path(path, exchange.route.template)
@@ -157,12 +151,7 @@ class Decisions:
             upstream=exchange.upstream or "",
             revision=exchange.route.revision,
             attempts=exchange.attempts,
-            retries=[
-                Repeated(
-                    error_class=each.error_class, cause=_cut(each.cause), wait=each.wait, outcome=each.outcome
-                )
-                for each in exchange.retries or ()
-            ],
+            retries=_retries(exchange),
             shadow=[Verdict(**each) for each in shadow],
             **verdict,
         )
@@ -183,6 +172,21 @@ class Decisions:
         """The last ones, newest first; of `route`, and with `reason` (or a policy's name) if given."""
         newest_first = (_told(*kept) for kept in reversed(self._kept.values()))
         return list(islice((each for each in newest_first if each.is_about(route, reason)), limit))
+
+
+def _enforced(refusal: Rejection | None, outcome: Outcome) -> dict[str, Any] | None:
+    """None where only shadow has a verdict."""
+    if refusal is not None:
+        return _of(refusal, "enforce")
+    reason = reason_of(refusal, outcome)
+    return {"reason": reason, "policy": _kind(reason), "mode": "enforce"} if reason else None
+
+
+def _retries(exchange: Exchange) -> list[Repeated]:
+    return [
+        Repeated(error_class=each.error_class, cause=_cut(each.cause), wait=each.wait, outcome=each.outcome)
+        for each in exchange.retries or ()
+    ]
 
 
 def _of(rejection: Rejection, mode: str) -> dict[str, Any]:

@@ -89,70 +89,6 @@ async def test_the_upstream_may_come_from_the_command_line(files: Files, upstrea
     assert 200 == answer.status_code
 
 
-# ---- health and metrics on the data port
-
-HEALTH = "health: {paths: {/health: details, /health/ready: readiness, /health/live: liveness}}\n"
-
-
-async def test_health_is_answered_before_routing(files: Files, upstream: RawUpstream) -> None:
-    async with served(files, upstream, more=HEALTH) as running:
-        live, ready = await running.get("/health/live"), await running.get("/health/ready")
-        details = await running.get("/health")
-
-    assert [(200, "live\n"), (200, "ready\n")] == [(each.status_code, each.text) for each in (live, ready)]
-    assert {"status": "ready"}.items() <= details.json().items()
-    assert 0 == upstream.connections
-
-
-async def test_health_on_the_data_port_tells_strangers_little(files: Files, upstream: RawUpstream) -> None:
-    async with served(files, upstream, more=HEALTH) as running:
-        details = (await running.get("/health")).json()
-
-    assert {"status", "uptime_seconds"} == set(details)
-
-
-async def test_health_carries_what_has_no_route(files: Files, upstream: RawUpstream) -> None:
-    async with served(files, upstream, more=HEALTH) as running:
-        answer = await running.get("/health")
-
-    assert HARDENED == (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"])
-
-
-async def test_health_says_that_it_is_draining(files: Files, upstream: RawUpstream) -> None:
-    async with served(files, upstream, more=HEALTH) as running:
-        running.proxy.draining = True
-        ready, live = await running.get("/health/ready"), await running.get("/health/live")
-
-    assert (503, "not ready: draining\n", 200) == (ready.status_code, ready.text, live.status_code)
-
-
-@pytest.mark.parametrize(("method", "status", "text"), [("HEAD", 200, ""), ("POST", 404, None)])
-async def test_health_is_for_those_who_only_look(
-    files: Files, upstream: RawUpstream, method: str, status: int, text: str | None
-) -> None:
-    async with served(files, upstream, more=HEALTH) as running:
-        answer = await running.get("/health/live", method)
-
-    assert status == answer.status_code
-    assert text is None or text == answer.text
-
-
-async def test_metrics_are_answered_where_the_file_says(files: Files, upstream: RawUpstream) -> None:
-    more = "metrics: {namespace: ingestion, path: /internal/metrics}\n"
-    async with served(files, upstream, more=more) as running:
-        await running.get()
-        answer = await running.get("/internal/metrics")
-
-    assert 200 == answer.status_code
-    assert answer.headers["Content-Type"].startswith("text/plain")
-    assert 'ingestion_http_requests_total{endpoint="/app/**",method="GET",status="200"} 1.0' in answer.text
-
-
-async def test_metrics_are_not_on_the_data_port_by_themselves(files: Files, upstream: RawUpstream) -> None:
-    async with served(files, upstream) as running:
-        assert 404 == (await running.get("/metrics")).status_code
-
-
 # ---- what the other ports are told
 
 
@@ -199,15 +135,6 @@ async def test_warnings_are_logged_when_files_go_live(files: Files, caplog: pyte
     with caplog.at_level(logging.WARNING):
         async with served(files):
             assert "nothing uses this policy" in caplog.text
-
-
-async def test_with_an_access_log_every_exchange_is_a_line(
-    files: Files, upstream: RawUpstream, capfd: pytest.CaptureFixture[str]
-) -> None:
-    async with served(files, upstream, access_log=True) as running:
-        await running.get("/app/logged")
-
-    assert '"/app/logged"' in capfd.readouterr().out
 
 
 # ---- shadow, seen from outside

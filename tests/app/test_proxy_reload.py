@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
-import trustme
 
 from proxy.config.nodes import Node
 from proxy.testing import FakeClock
 from tests.app.served import Served, served
-from tests.app.trial import Files, routes
-from tests.wire.harness import Echo, Peer, RawUpstream, until
+from tests.app.trial import Files
+from tests.wire.harness import Peer, RawUpstream, until
 
 
 async def revision(running: Served) -> str:
@@ -60,101 +55,6 @@ async def test_an_exchange_ends_as_it_began(files: Files) -> None:
         assert "two" == await revision(running)
 
 
-async def test_an_upstream_that_is_as_before_keeps_its_connections(
-    files: Files, upstream: RawUpstream
-) -> None:
-    async with served(files, upstream) as running:
-        await running.get()
-        running.edit("Revision: one", "Revision: two")
-        await running.proxy.reload()
-        await running.get()
-
-        assert 1 == upstream.connections
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        pytest.param('"}}', '", pool: {idle_timeout: 7s}}}', id="other settings"),
-        pytest.param("{app:", "{other:", id="another name"),
-    ],
-)
-async def test_connections_of_an_upstream_that_changed_are_closed(files: Files, old: str, new: str) -> None:
-    ended = 0
-
-    async def serve(peer: Peer) -> None:
-        nonlocal ended
-        try:
-            await Echo()(peer)
-        finally:
-            ended += 1
-
-    async with RawUpstream(serve) as upstream, served(files, upstream) as running:
-        await running.get()
-        running.edit(old, new)
-        await running.proxy.reload()
-        await until(lambda: ended == 1)
-        await running.get()
-
-        assert (1, 2) == (ended, upstream.connections)
-
-
-@contextmanager
-def tls_files(folder: Path) -> Iterator[ssl.SSLContext]:
-    """The context of a server for `127.0.0.1`, whose authority stands in `ca.pem`."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    yield context
-
-
-async def test_files_of_tls_are_read_again(files: Files, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("pki")
-    connections = 0
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        try:
-            await Echo()(Peer(reader, writer))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    with tls_files(folder) as context:
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
-        port = server.sockets[0].getsockname()[1]
-        files.write(
-            f'version: 1\nupstreams:\n  app:\n    url: "https://127.0.0.1:{port}"\n'
-            f"    tls: {{ca_file: {folder}/ca.pem}}\n" + routes(a="{}")
-        )
-        async with served(files) as running, server:
-            first = await running.get("/a")
-            await running.proxy.reload()
-            second = await running.get("/a")
-            trustme.CA().cert_pem.write_to_path(str(folder / "ca.pem"))
-            await running.proxy.reload()
-            distrusted = await running.get("/a")
-
-    assert (200, 200, 2) == (first.status_code, second.status_code, connections)
-    assert (502, "upstream.unreachable") == (distrusted.status_code, distrusted.json()["reason"])
-
-
-async def test_counts_go_on(files: Files, upstream: RawUpstream) -> None:
-    async with served(files, upstream) as running:
-        await running.get()
-        running.edit("Revision: one", "Revision: two")
-        await running.proxy.reload()
-        await running.get()
-        await until(lambda: running.proxy.in_flight == 0)
-
-        counted = 'http_requests_total{endpoint="/app/**",method="GET",status="200"}'
-        assert "2.0" == running.metrics()[f"seawall_{counted}"]
-        running.edit("routes:", "metrics: {namespace: shop}\nroutes:")
-        await running.proxy.reload()
-        assert "2.0" == running.metrics()[f"shop_{counted}"]
-
-
 @pytest.mark.usefixtures("built")
 async def test_state_is_kept_by_its_name(files: Files, upstream: RawUpstream) -> None:
     more = "policies: {trial: {one: {after: 3}}}\n"
@@ -174,15 +74,6 @@ async def test_state_is_kept_by_its_name(files: Files, upstream: RawUpstream) ->
 
     kept, of_the_route, forgotten = statuses[:5], statuses[5:7], statuses[7:]
     assert ([200, 200, 200, 200, 429], [200, 429], [200, 200]) == (kept, of_the_route, forgotten)
-
-
-async def test_health_on_the_data_port_moves_with_the_file(files: Files, upstream: RawUpstream) -> None:
-    more = "health: {paths: {/health: liveness}}\n"
-    async with served(files, upstream, more=more) as running:
-        running.edit("/health", "/status")
-        await running.proxy.reload()
-
-        assert [404, 200] == [(await running.get(path)).status_code for path in ("/health", "/status")]
 
 
 async def test_whom_to_believe_moves_with_the_file(files: Files, upstream: RawUpstream) -> None:

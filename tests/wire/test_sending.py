@@ -1,14 +1,16 @@
-"""The forms that requests take for the upstream, byte for byte."""
+"""The forms that requests take for the upstream, byte for byte, and at which pace they go there."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
 
 from proxy.wire.serving import WireSettings
 from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, until, wire
-from tests.wire.probes import GET, Reads
+from tests.wire.probes import BLOCK, BUFFERED, GET, WAYS, MiB, Reads, held_by_proxy, still
 
 pytestmark = BOTH_LOOPS
 
@@ -275,3 +277,45 @@ async def test_requests_are_taken_apart_however_the_bytes_are_cut() -> None:
     assert [b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", GET] == list(
         map(without_id, echo.seen)
     )
+
+
+@pytest.mark.parametrize("policies", WAYS)
+@pytest.mark.parametrize("framing", [b"Content-Length: 99999999999", b"Transfer-Encoding: chunked"])
+async def test_an_upstream_that_does_not_read_slows_the_client(policies: Any, framing: bytes) -> None:
+    go_on = asyncio.Event()
+    read = 0
+
+    async def serve(peer: Peer) -> None:
+        nonlocal read
+        await peer.head()
+        peer.stop_reading()
+        await go_on.wait()
+        peer.read_on()
+        while piece := await peer.reader.read(MiB):
+            read += len(piece)
+
+    block = BLOCK if b"Length" in framing else b"%x\r\n%b\r\n" % (len(BLOCK), BLOCK)
+    async with RawUpstream(serve) as upstream, wire(upstream.port, *policies) as running:
+        peer = await running.connect()
+        peer.send(b"POST /a HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n" % framing)
+        sent = 0
+
+        async def send() -> None:
+            nonlocal sent
+            while True:
+                peer.send(block)
+                await peer.writer.drain()
+                sent += len(block)
+
+        sending = asyncio.create_task(send())
+        await until(lambda: any(not c._reading for c in running.clients))
+        await still(lambda: sent)
+        stalled, held = sent, held_by_proxy(running)
+        go_on.set()
+        await until(lambda: sent > stalled + MiB)
+        sending.cancel()
+        peer.abort()
+        await running.settled()
+
+    assert stalled < BUFFERED
+    assert held < MiB

@@ -80,7 +80,7 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, Size, StatusSet
 from proxy.errors import Rejection, StoreError, UpstreamError
 from proxy.exchange import Exchange, Forward, Response
-from proxy.policies.answers.idempotency.record import Record, answered, done, pending
+from proxy.policies.answers.idempotency.record import Open, Record, Seal, answered, done, pending
 from proxy.policies.answers.idempotency.respond import OnDuplicateConfig, Words
 from proxy.policies.answers.idempotency.sameness import Part, Sameness
 from proxy.policies.claims import Claim, Claims, WhenStoreFails
@@ -211,7 +211,9 @@ class Idempotency:
     def __init__(self, config: IdempotencyConfig, services: Services) -> None:
         self._config = config
         self._claims = Claims(services, config.when_store_fails)
-        self._vault = services.vault()
+        vault = services.vault()
+        self._seal: Seal = vault.put if vault is not None else _as_it_is
+        self._unseal: Open = vault.get if vault is not None else _as_it_is
         self._clock = services.clock
         self._random = services.random
         self._name = services.name
@@ -239,7 +241,7 @@ class Idempotency:
             raise self._unavailable(error) from None
         if claim.standing is None:
             return await self._once(exchange, forward, claim, key, mine)
-        return self._again(exchange, body, self._read(claim.standing, key), digest)
+        return self._again(exchange, body, Record.read(claim.standing, key, self._unseal), digest)
 
     async def _first_or_standing(self, key: str, mine: bytes, digest: bytes) -> Claim:
         """Who is the first; else what stands there, once that is an answer where we wait for it."""
@@ -248,15 +250,11 @@ class Idempotency:
             claim = await self._claims.claim(key, mine, self._config.pending_for)
             if claim.standing is None or self._config.on_in_flight == "refuse":
                 return claim
-            record = self._read(claim.standing, key)
+            record = Record.read(claim.standing, key, self._unseal)
             if not record.pending or record.digest != digest:
                 return claim
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LAST_LOOK)
-
-    def _read(self, standing: bytes, key: str) -> Record:
-        vault = self._vault
-        return Record.read(standing, key, vault.get if vault is not None else _as_it_is)
 
     async def _once(
         self, exchange: Exchange, forward: Forward, claim: Claim, key: str, mine: bytes
@@ -282,10 +280,7 @@ class Idempotency:
         if not response.from_upstream or response.status not in self._statuses:
             return b""
         body = None if exchange.in_shadow else await self._body(response)
-        if body is None:
-            return done(digest)
-        vault = self._vault
-        return answered(key, digest, response, body, vault.put if vault is not None else _as_it_is)
+        return done(digest) if body is None else answered(key, digest, response, body, self._seal)
 
     async def _body(self, response: Response) -> bytes | None:
         """None where it is too large to be kept; it streams on."""
