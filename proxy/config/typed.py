@@ -169,7 +169,9 @@ def _as_to_secrets(shape: StructShape, said: Node | None, context: Context) -> C
         return context
     if context.environment != DEVELOPMENT:
         message = (
-            "`allow` lets everybody in where a secret is missing; expected reject, or the option --env dev"
+            "`allow` would let everybody in once a secret is missing, and is refused even where none is; "
+            "expected reject, or the option --env dev, or a variable that developers set: "
+            "${ON_MISSING_SECRET:-reject}"
         )
         context.report.add(said, message)
         return context
