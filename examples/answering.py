@@ -6,6 +6,7 @@ import argparse
 import json
 import ssl
 import traceback
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -13,16 +14,16 @@ Answer = tuple[int, object]
 """Status, and what is sent as JSON; a text as it is."""
 
 
-class Application(BaseHTTPRequestHandler):
+class Application(BaseHTTPRequestHandler, ABC):
     """Answers by `answer`; whatever that raises, its traceback is the answer."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     more_headers: ClassVar[dict[str, str]] = {}
 
+    @abstractmethod
     def answer(self, path: str, body: bytes) -> Answer:
         """What to say to `self.command` of `path`."""
-        raise NotImplementedError
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

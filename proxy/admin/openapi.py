@@ -79,7 +79,7 @@ def _schema_of(kind: Any) -> Document:
     """For msgspec, of what it has no schema for."""
     if kind is object:
         return {"description": "Anything that JSON can hold."}
-    raise NotImplementedError
+    raise TypeError(f"an endpoint answers with {kind!r}, of which there is no schema")
 
 
 def _operation(endpoint: Endpoint, schema_of: Mapping[Any, Document]) -> Document:

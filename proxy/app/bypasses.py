@@ -46,13 +46,15 @@ def bypasses(plan: Plan) -> Iterator[tuple[Node, str, str]]:
     routes, matches = plan.configuration.routes, [route.match for route in plan.routes]
     table = RoutingTable(Entry(match, number) for number, match in enumerate(matches))
     sample = unspelled(matches)
+    urls = {name: upstream.url for name, upstream in plan.configuration.upstreams.items()}
     for number, (route, match) in enumerate(zip(routes, matches, strict=True)):
         if not match.methods or not _uses(route.policies):
             continue
         through: dict[tuple[str, str], list[str]] = {}
         for method in (each for each in _CHANGING if each not in match.methods):
             for other in _elsewhere(table, number, match, method, sample):
-                lost = _lost(route, routes[other], method)
+                same = urls[route.upstream] == urls[routes[other].upstream]
+                lost = _lost(route, routes[other], method) if same else ""
                 if lost and not _written_down(match, matches[other], method):
                     through.setdefault((routes[other].name, lost), []).append(method)
         for (name, lost), methods in through.items():
@@ -94,7 +96,7 @@ def _route_of(table: RoutingTable[int], probe: Probe) -> int | None:
 
 def _lost(route: RouteConfig, other: RouteConfig, method: str) -> str:
     """The policies of `route` that `other` does without, for requests with that method."""
-    if route.upstream != other.upstream or _for_some_only(route, other):
+    if _for_some_only(route, other):
         return ""
     kept = _uses(other.policies, method)
     return listed([kind for kind, use in _uses(route.policies).items() if use not in kept.values()])

@@ -5,8 +5,10 @@ Exit codes: 0 fine, 1 problems found, 2 wrong usage.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -44,6 +46,10 @@ _COMMANDS = {
 }
 
 
+_ELSEWHERE = {"validate": "check", "lint": "check", "serve": "run", "start": "run", "version": "--version"}
+"""What people type who come from other tools."""
+
+
 class _Commands(click.Group):
     """Commands by name; wrong usage is one line on standard error and exit code 2."""
 
@@ -57,6 +63,25 @@ class _Commands(click.Group):
         entry = _COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(entry.module), entry.attribute)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        command = next((each for each in args if each in self.list_commands(ctx)), "COMMAND")
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.possibilities:
+                raise
+            expected = f"expected the command first, such as `seawall {command} {error.option_name} ...`"
+            message = f"Seawall itself has no option '{error.option_name}'; {expected}"
+            raise click.UsageError(message, ctx) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        commands = self.list_commands(ctx)
+        if args[0] not in commands and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command '{args[0]}'{_meant(args, commands)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -82,6 +107,17 @@ class _Commands(click.Group):
         except click.Abort:
             sys.exit(130)  # as a shell counts it: ended by an interrupt
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _meant(args: Sequence[str], commands: Sequence[str]) -> str:
+    """What is to be typed instead."""
+    command = _ELSEWHERE.get(args[0]) or next(iter(get_close_matches(args[0], commands, n=1)), None)
+    if command is not None:
+        return f"; did you mean `seawall {command}`?"
+    later = next((at for at, each in enumerate(args) if each in commands), None)
+    if later is not None:
+        return f"; expected the command first: `seawall {shlex.join((args[later], *args[:later]))}`"
+    return f"; expected one of {', '.join(commands)}"
 
 
 @click.group(

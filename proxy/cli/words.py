@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.config.configuration import Configuration, PolicyInstance
+from proxy.cli.worst_case import worst_case
+from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
 from proxy.config.instances import NO_ROUTE
-from proxy.config.spelling import about, spelled
 from proxy.config.wording import routes_called
-from proxy.policies.edge.deadline import DeadlineConfig
-from proxy.policies.resilience.retry import RetryConfig
-from proxy.policies.resilience.timeout import TimeoutConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +41,10 @@ class Sentence:
 def sentences(configuration: Configuration) -> list[Sentence]:
     """One for each policy that has something to say, and for those that are alike; first what many have."""
     found: dict[tuple[str, str | None, str, tuple[str, ...]], list[str]] = {}
+    waits = {route.name: _pool_wait(route, configuration) for route in configuration.routes} | {NO_ROUTE: 0.0}
     for owner, policies in _by_route(configuration):
         for policy in policies:
-            words = (*policy.config.in_words(), *_worst_case(policy, policies))
+            words = (*policy.config.in_words(), *worst_case(policy, policies, waits[owner]))
             if words:
                 key = (policy.kind, _name(policy, owner), str(policy.mode), words)
                 found.setdefault(key, []).append(owner)
@@ -72,21 +70,10 @@ def _by_route(configuration: Configuration) -> list[tuple[str, Sequence[PolicyIn
     return [*routes, (NO_ROUTE, configuration.no_route)]
 
 
-def _worst_case(policy: PolicyInstance, others: Sequence[PolicyInstance]) -> Iterator[str]:
-    """How long a client waits at most for the head of an answer, where calls are repeated on its route."""
-    config = policy.config
-    if not isinstance(config, RetryConfig):
-        return
-    enforced = [each.config for each in others if each.mode == "enforce"]
-    deadline = next((each.total for each in enforced if isinstance(each, DeadlineConfig)), None)
-    if deadline is not None:
-        yield f"at most {spelled(deadline)} in all by `deadline`"
-        return
-    stated = next((each for each in enforced if isinstance(each, TimeoutConfig)), TimeoutConfig())
-    calls = (config.most_retries + 1) * (stated.connect + stated.response)
-    waits = sum(max(wait, config.longest_asked) for wait in config.longest_waits)
-    whole = about(calls + waits)
-    yield f"at most {whole} to an answer's head: {about(calls)} of calls, {about(waits)} of waits"
+def _pool_wait(route: RouteConfig, configuration: Configuration) -> float:
+    """The longest wait for a connection, of whichever upstream may be called."""
+    others = (name for policy in route.policies for _, name in policy.config.other_upstreams())
+    return max(configuration.upstreams[name].pool.wait for name in (route.upstream, *others))
 
 
 def _name(policy: PolicyInstance, owner: str) -> str | None:

@@ -23,6 +23,20 @@ class LineFault(NamedTuple):
     message: str
 
 
+class PlaceInFile(str):
+    """The path of a field with such a file, for what `check` of a schema finds wrong in there."""
+
+    __slots__ = ("inside",)
+
+    def __new__(cls, field: str, inside: str) -> Self:
+        place = super().__new__(cls, field)
+        place.inside = inside
+        return place
+
+    inside: str
+    """The path in the file."""
+
+
 class Document(FilePath):
     """The path of such a file, with what stands in it once it is loaded."""
 

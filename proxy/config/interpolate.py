@@ -138,7 +138,8 @@ def _resolve(node: Node, env: Mapping[str, str]) -> None:
     if unresolved is not None:
         node.value = unresolved
         return
-    if "," in text and isinstance(node.step, int) and (only := _REFERENCE.fullmatch(node.text)):
+    only = _REFERENCE.fullmatch(node.text) if replaced and "," in text else None
+    if only is not None and isinstance(node.step, int):
         node.origin = f"${{{only[2]}...}} makes several entries of a variable with commas"
     node.text = text
     # An empty variable is empty text, not YAML's null: null would remove what a default says.

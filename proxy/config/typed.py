@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from proxy.config.context import ABSENT, DEVELOPMENT, INVALID, Context, unknown_key, unresolved, wrong
-from proxy.config.documents import Document, read_document
+from proxy.config.documents import Document, PlaceInFile, read_document
 from proxy.config.nodes import Node, Source, plain, quoted
 from proxy.config.report import Report
 from proxy.config.scalars import literal, outside, scalar, secret, unit
@@ -172,7 +172,7 @@ def _struct(shape: StructShape, node: Node, context: Context) -> Any:
         if entry.required and entry.name not in values:
             context.report.add(node, f"`{key}` is missing; expected {entry.shape.words}", at_key=True)
             valid = False
-    return _built(shape, values, node, context.report) if valid else INVALID
+    return _built(shape, values, node, context) if valid else INVALID
 
 
 def _as_to_secrets(shape: StructShape, said: Node | None, context: Context) -> Context:
@@ -181,27 +181,43 @@ def _as_to_secrets(shape: StructShape, said: Node | None, context: Context) -> C
         return context
     if context.environment != DEVELOPMENT:
         message = (
-            "`allow` lets everybody in where a secret is missing; expected reject, or the option --env dev"
+            "`allow` would let everybody in once a secret is missing, and is refused even where none is; "
+            "expected reject, or the option --env dev, or a variable that developers set: "
+            "${ON_MISSING_SECRET:-reject}"
         )
         context.report.add(said, message)
         return context
     return replace(context, secrets_may_be_absent=not context.lenient)
 
 
-def _built(shape: StructShape, values: dict[str, Any], node: Node, report: Report) -> Any:
+def _built(shape: StructShape, values: dict[str, Any], node: Node, context: Context) -> Any:
     try:
         built = shape.type(**values)
     except ValueError as error:
-        report.add(node, str(error), at_key=True)
+        context.report.add(node, str(error), at_key=True)
         return INVALID
     check: Callable[[], Iterator[tuple[str, str]]] | None = getattr(built, "check", None)
     if check is None:
         return built
     valid = True
     for path, message in check():
-        report.add(located(node, path), message)
+        at = located(node, path)
+        context.report.add(_in_file(at, path, context) if isinstance(path, PlaceInFile) else at, message)
         valid = False
     return built if valid else INVALID
+
+
+def _in_file(node: Node, path: PlaceInFile, context: Context) -> Node:
+    """What is meant in the file that `node` names, parsed again since its nodes are not kept."""
+    file = node.source.directory / str(node.value)
+    try:
+        data = read_document(file, context.read)
+    except ValueError:  # gone in between
+        return node
+    source = Source(str(file), "", file.parent)
+    document = parse(data, source, Report())
+    context.report.conceal(source)  # which of it is secret was told of its first nodes
+    return node if document is None else located(document, path.inside)
 
 
 def located(node: Node, path: str) -> Node:

@@ -18,6 +18,7 @@ from proxy.wire.bodies import Body
 from proxy.wire.carrier import Carrier
 from proxy.wire.framing import ChunkedDecoder, LengthDecoder
 from proxy.wire.head import RequestFields, believed, request_decoder
+from proxy.wire.hops import COUNTED, take_hop
 from proxy.wire.parser import (
     Fields,
     MalformedError,
@@ -137,8 +138,8 @@ def open_exchange(
             request.path = normalize(path)
         else:
             _read_odd_target(request, host)
-        if serving.local and (local := serving.local.get(request.path)) and method in ("GET", "HEAD"):
-            return _carrier(client, line, fields, request, route, decoder), local()
+        if (serving.local or method in COUNTED) and (answer := _answered_here(serving, request)) is not None:
+            return _carrier(client, line, fields, request, route, decoder), answer
         route, params = _route(serving, request)
     except Rejection as rejection:
         refusal = rejection
@@ -149,6 +150,14 @@ def open_exchange(
     if refusal is not None and _is_last(method, refusal):
         carrier.close = True
     return carrier, refusal
+
+
+def _answered_here(serving: Serving, request: Request) -> Response | None:
+    """The answer to what is not asked of any upstream; raises Rejection as `take_hop`."""
+    if request.method in COUNTED:
+        return take_hop(request)
+    local = serving.local.get(request.path) if request.method in ("GET", "HEAD") else None
+    return None if local is None else local()
 
 
 def _is_last(method: str, refusal: Rejection) -> bool:
@@ -278,7 +287,6 @@ def _random_id() -> str:
 
 
 _random: list[str] = []
-
 
 _NO_LINE = RequestLine(b"", "", "", modern=True)
 NO_FIELDS = RequestFields(

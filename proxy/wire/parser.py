@@ -85,7 +85,7 @@ class Fields(msgspec.Struct, frozen=True, eq=False):
     """There may be something else than letters, digits and dashes in a name."""
 
     def closes(self, *, modern: bool) -> bool:
-        """The connection ends with this message (RFC 9112, section 9.3)."""
+        """The connection ends with this message (RFC 9112, section 9.3): `close` counts before all else."""
         return b"close" in self.connection or not (modern or b"keep-alive" in self.connection)
 
     def value(self, name: bytes) -> str:

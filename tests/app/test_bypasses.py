@@ -88,6 +88,13 @@ def rest(*more: str, match: str = 'path: "/**"') -> str:
             f"DELETE of /hook goes to rest, without api_key; {REMEDY}",
             id="closed to half the world",
         ),
+        pytest.param(
+            routes(f"upstream: app, {hook(KEY, '[POST, PUT, PATCH]')}", f"upstream: twin, {rest()}").replace(
+                "upstreams: {", 'upstreams: {twin: {url: "https://127.0.0.1:3000"}, '
+            ),
+            f"DELETE of /hook goes to rest, without api_key; {REMEDY}",
+            id="the same upstream by another name",
+        ),
     ],
 )
 def test_a_method_that_gets_through_is_told_of(tmp_path: Path, text: str, told: str) -> None:

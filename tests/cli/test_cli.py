@@ -70,6 +70,31 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], line: str
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["chek", "policies"], "did you mean `seawall check`?"),
+        (["validate"], "did you mean `seawall check`?"),
+        (["policies", "check"], "expected the command first: `seawall check policies`"),
+        (
+            ["my policies", "--strict", "check"],
+            "expected the command first: `seawall check 'my policies' --strict`",
+        ),
+        (["xyz"], "expected one of run, check, test, effective, explain, diff, schema, seal, status, docs"),
+        (["--policies", "x", "run"], "expected the command first, such as `seawall run --policies ...`"),
+        (["--strict"], "expected the command first, such as `seawall COMMAND --strict ...`"),
+        (["--versoin"], "Did you mean '--version'?"),
+        (["check", "--stict", "."], "Did you mean '--strict'?"),
+    ],
+    ids=str,
+)
+def test_what_was_probably_meant_is_said(arguments: list[str], expected: str) -> None:
+    result = invoke(*arguments)
+
+    assert (2, 1) == (result.exit_code, result.stderr.count("\n"))
+    assert result.stderr.endswith(f"{expected}\n")
+
+
+@pytest.mark.parametrize(
     "command", ["check", "effective", "explain", "diff", "schema", "seal", "status", "docs"]
 )
 def test_every_command_has_help_of_its_own(command: str) -> None:

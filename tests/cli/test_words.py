@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from proxy.cli.words import not_enforced, sentences
 from proxy.config.configuration import Configuration
 from proxy.config.loader import load
 from proxy.config.schema import PolicyConfig
-from proxy.policies import PIPELINE_ORDER
 from tests.config.kinds import START, AKind
 
 
@@ -69,34 +66,3 @@ def test_what_is_not_enforced_is_said_with_its_routes(tmp_path: Path) -> None:
     assert {"limit": ["shadow on route d", "10% on route e", "disabled on route g"]} == not_enforced(
         configuration(tmp_path)
     )
-
-
-ROUTE = """\
-version: 1
-upstreams: {{app: {{url: "http://127.0.0.1:3000"}}}}
-routes:
-  - name: a
-    match: {{path: /a}}
-    policies: {{{}}}
-"""
-RETRY = "retry: {max_retries: 2, backoff: {base: 1s, max: 2s, jitter: none}, honour_retry_after: {max: 0s}}"
-
-
-@pytest.mark.parametrize(
-    ("policies", "words"),
-    [
-        (
-            f"{RETRY}, timeout: {{connect: 1s, response: 4s}}",
-            "at most 18s to an answer's head: 15s of calls, 3s of waits",
-        ),
-        (RETRY, "at most 3.3m to an answer's head: 3.25m of calls, 3s of waits"),
-        (f"{RETRY}, deadline: 9s", "at most 9s in all by `deadline`"),
-    ],
-)
-def test_the_worst_case_of_repetitions_is_said(policies: str, words: str, tmp_path: Path) -> None:
-    file = tmp_path / "a.yaml"
-    file.write_text(ROUTE.format(policies), encoding="utf-8")
-
-    told = sentences(load(file, PIPELINE_ORDER, env={}))
-
-    assert words == next(each.words[-1] for each in told if each.kind == "retry")

@@ -169,13 +169,14 @@ def test_aliases_of_a_list_have_the_same_entries() -> None:
 
 
 def test_an_entry_tells_which_piece_of_which_variable_it_is() -> None:
-    document = parsed('["${NETS...}", "${NO...:-x}", "${NETS}", "${ONE}"]', ENV)[0]
+    document = parsed('["${NETS...}", "${NO...:-x}", "${NETS}", "${ONE}", "$${NETS:-a,b}"]', ENV)[0]
 
     assert [
         "entry 1 of 2 in the variable NETS",
         "entry 2 of 2 in the variable NETS",
         "entry 1 of 1 in the default of NO",
         "${NETS...} makes several entries of a variable with commas",
+        "",
         "",
     ] == [node.origin for node in document.children()]
 

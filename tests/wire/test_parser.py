@@ -263,7 +263,16 @@ STATUS_LINES = (b"HTTP/1.1 200 OK", b"HTTP/1.0 404 Not Found", b"HTTP/1.1 204 \x
 lines = st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join)
 
 
+BOTH = frozenset((b"close", b"keep-alive"))
+
+
+def closes(oracle: Any, connection: frozenset[bytes]) -> bool:
+    """As llhttp says, but for HTTP/1.0 with both: it keeps that open, and `close` counts (RFC 9112, 9.3)."""
+    return bool(oracle.should_close) or (oracle.version == (1, 0) and connection >= BOTH)
+
+
 @given(st.sampled_from(LINES), lines)
+@example(b"POST / HTTP/1.0", b"Connection: close\r\nConnection: keep-alive\r\n")
 @example(b"GET /a HTTP/1.1", b"Host: a\r\nX: \n\0\r\n")
 def test_a_request_that_is_taken_llhttp_takes_and_reads_alike(first: bytes, rest: bytes) -> None:
     raw = b"%b\r\nHost: a\r\n%b\r\n" % (first, rest)
@@ -281,11 +290,13 @@ def test_a_request_that_is_taken_llhttp_takes_and_reads_alike(first: bytes, rest
     assert oracle is not None
     assert (line.method, line.target, line.modern) == (oracle.method, oracle.path, oracle.version == (1, 1))
     assert list(oracle.raw_headers) == list(arrived(found.lines, found.lines))
-    assert oracle.should_close == found.closes(modern=line.modern)
+    assert closes(oracle, found.connection) == found.closes(modern=line.modern)
     assert oracle.upgrade == (b"upgrade" in found.connection and b"upgrade" in found.special)
 
 
 @given(st.sampled_from(STATUS_LINES), lines)
+@example(b"HTTP/1.0 404 Not Found", b"Connection: close\r\nConnection: keep-alive\r\n")
+@example(b"HTTP/1.0 404 Not Found", b"Connection: keep-alive\r\nConnection: close\r\n")
 def test_a_response_that_is_taken_llhttp_takes_and_reads_alike(first: bytes, rest: bytes) -> None:
     raw = b"%b\r\n%bContent-Length: 0\r\n\r\n" % (first, rest)
     if raw.index(b"\r\n\r\n") + 4 < len(raw):
@@ -299,4 +310,23 @@ def test_a_response_that_is_taken_llhttp_takes_and_reads_alike(first: bytes, res
     assert oracle is not None
     assert (head.status, head.phrase) == (oracle.code, oracle.reason)
     assert list(oracle.raw_headers) == list(arrived(head.fields.lines, head.fields.lines))
-    assert oracle.should_close == head.should_close
+    assert closes(oracle, head.fields.connection) == head.should_close
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        b"close, keep-alive",
+        b"keep-alive, close",
+        b"close\r\nConnection: keep-alive",
+        b"Keep-Alive\r\nConnection: CLOSE",
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"], ids=repr)
+def test_a_response_that_says_both_closes_whatever_its_version(version: bytes, connection: bytes) -> None:
+    raw = b"HTTP/%b 200 OK\r\nConnection: %b\r\nContent-Length: 0\r\n\r\n" % (version, connection)
+
+    assert response_head(raw, SPECIALS, HOP_BY_HOP).should_close
+    # Should llhttp come to agree, `closes` above has nothing left to say.
+    assert (version == b"1.1") == llhttp(HttpResponseParser, raw).should_close

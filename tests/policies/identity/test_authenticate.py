@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.loader import load
 from proxy.config.patterns import Method
 from proxy.config.secrets import Secret
 from proxy.config.units import HeaderName
-from proxy.errors import Busy, Rejection
+from proxy.errors import Busy, ConfigError, Rejection
 from proxy.exchange import Exchange, Identity
+from proxy.policies import PIPELINE_ORDER
 from proxy.policies.identity.authenticate import Authenticate, AuthenticateConfig
 from proxy.policies.identity.authenticate.forwarding import Fact
 from proxy.policies.identity.authenticate.ways import Way
@@ -319,6 +323,45 @@ async def test_no_client_says_who_it_is(
     headers = await told(policy, exchange(method, headers=SPOOFED | dict(credential)))
 
     assert {**credential, **expected} == headers
+
+
+@pytest.mark.parametrize(
+    "claim",
+    ["a\r\nX-Admin: 1", "a\0", " admin", "admin ", "", "\udc80", "a" * 4097, object()],
+    ids=["a line", "a NUL", "a space before", "behind", "nothing", "no text", "long", "no JSON"],
+)
+def test_what_can_not_stand_in_a_header_is_found_at_load(claim: object) -> None:
+    config = AuthenticateConfig(
+        any_of=(BY_PASSWORD, Way(api_key=a_config(a_key(note=claim), a_key("b", OTHER, plan=claim)))),
+        forward={HeaderName(name): Fact.parse(fact) for name, fact in FORWARD.items()},
+    )
+
+    assert ["any_of[1].api_key.keys[1].attributes.plan"] == [path for path, _ in config.check()]
+
+
+def test_an_attribute_is_found_with_its_line_in_the_file_of_keys_and_nothing_of_that_is_shown(
+    tmp_path: Path,
+) -> None:
+    hashes = [sha256(key.encode()).hexdigest() for key in (GOOD, OTHER)]
+    (tmp_path / "keys.yaml").write_text(
+        f"keys:\n  - {{id: a, sha256: {hashes[0]}}}\n"
+        f'  - {{id: b, sha256: {hashes[1]}, attributes: {{plan: "a\\nb"}}}}\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "policies.yaml").write_text(
+        'version: 1\nupstreams: {app: {url: "http://127.0.0.1:3000"}}\nroutes:\n  - name: a\n'
+        "    match: {path: /a}\n    policies:\n"
+        "      authenticate:\n        forward: {X-Plan: auth.claims.plan}\n"
+        "        any_of: [{api_key: {keys_file: keys.yaml}}]\n",
+        encoding="utf-8",
+    )
+
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path / "policies.yaml", PIPELINE_ORDER, env={})
+
+    says = "auth.claims.plan is no text that can stand in a header, and `forward` has it in X-Plan"
+    place = f"{tmp_path}/keys.yaml:3:106: keys[1].attributes.plan"
+    assert f"{place}: {says}; expected a line of text" == str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ mask; prefer a header, since URLs end up in browsers' histories and in other peo
 underscores (`X_API_Key`), which a CGI or WSGI application can't tell from it, never get there.
 
 **Who the caller is.** `id`, where no policy before has said it: for limits (`auth.id`), the access
-log and decisions. `attributes` go with it, for `authenticate` to forward.
+log and decisions. `attributes` go with it, for `authenticate` to forward; one that it forwards and that
+can't stand in a header (it has a line break, or nothing in it) is refused when the policies are loaded.
 
 **What the client sees.** `401` with `WWW-Authenticate: ApiKey`. Which part of a key is wrong is in
 the log and in the decision only. That a key has expired is said to those who have it.
@@ -47,7 +48,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from math import floor
-from types import MappingProxyType
 from typing import Annotated, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -67,7 +67,9 @@ from proxy.policies.identity.api_key.keys import (
     KeysDocument,
     KeysFile,
     Sha256,
+    callers,
     doubtful,
+    identity_of,
     keys_in,
 )
 from proxy.policies.lookalikes import lookalikes, too_many_dashes
@@ -83,8 +85,6 @@ REASONS = (MISSING, INVALID, EXPIRED)
 _LONGEST = 1024
 _FEW = 8
 _USUAL = HeaderName("X-API-Key")
-
-
 _NOT_MASKED = (
     "a parameter of this name would be written to the log; expected a name that reads like a secret's,"
     " such as api_key or token"
@@ -132,6 +132,10 @@ class ApiKeyConfig(PolicyConfig, frozen=True, kw_only=True):
                     "keys_file",
                     f"the key of {key.id!r} in it stands under `keys` as well; expected it once",
                 )
+
+    def callers(self) -> Iterator[tuple[str, str, Identity]]:
+        """As `keys.callers`."""
+        return callers(self.keys, self.keys_file)
 
     def in_words(self) -> tuple[str, ...]:
         """How many keys there are, and when the first of them ends, or has ended."""
@@ -282,9 +286,8 @@ def _all_keys(config: ApiKeyConfig) -> tuple[Key, ...]:
 
 
 def _known(key: Key, place: str = "") -> _Known:
-    identity = Identity(key.id, "api_key", MappingProxyType(key.attributes))
     expires = float("inf") if key.expires is None else key.expires
-    return _Known(bytes.fromhex(key.sha256), identity, expires, place)
+    return _Known(bytes.fromhex(key.sha256), identity_of(key), expires, place)
 
 
 def _decoded(text: str) -> bytes:

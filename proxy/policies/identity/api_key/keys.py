@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self
 
 from msgspec import Meta, field
@@ -13,6 +14,7 @@ from proxy.algorithms.timestamps import read_timestamp
 from proxy.config.documents import Document
 from proxy.config.schema import Schema
 from proxy.config.units import HeaderValue
+from proxy.exchange import Identity
 
 _NOTHING = sha256(b"").hexdigest()
 
@@ -107,6 +109,19 @@ class KeysFile(Document):
 def keys_in(file: KeysFile | None) -> tuple[Key, ...]:
     """Those of a loaded file; none where there is none."""
     return file.content.keys if file is not None and isinstance(file.content, KeysDocument) else ()
+
+
+def identity_of(key: Key) -> Identity:
+    """Who shows the key."""
+    return Identity(key.id, "api_key", MappingProxyType(key.attributes))
+
+
+def callers(keys: Iterable[Key], file: KeysFile | None) -> Iterator[tuple[str, str, Identity]]:
+    """Who has a key: the field of the policy, the place in the file that it names, and who it is."""
+    for at, key in enumerate(keys):
+        yield f"keys[{at}]", "", identity_of(key)
+    for at, key in enumerate(keys_in(file)):
+        yield "keys_file", f"keys[{at}]", identity_of(key)
 
 
 def doubtful(keys: Iterable[Key]) -> Iterator[tuple[str, str]]:

@@ -63,6 +63,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, field
 
+from proxy.config.documents import PlaceInFile
 from proxy.config.keys import Key, asked_by
 from proxy.config.patterns import METHODS, Method
 from proxy.config.schema import PolicyConfig
@@ -77,7 +78,7 @@ from proxy.policies.identity.authenticate.forwarding import (
     dropped_names,
 )
 from proxy.policies.identity.authenticate.verdict import Verdict
-from proxy.policies.identity.authenticate.ways import KINDS, Way
+from proxy.policies.identity.authenticate.ways import KINDS, Way, callers_of
 from proxy.policies.lookalikes import lookalikes
 from proxy.policy import Services
 
@@ -140,6 +141,7 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
             first = seen.setdefault(_as_cgi(name), name)
             if first is not name:
                 yield f"forward.{name}", f"an application may take it for {first}; expected one of them"
+        yield from _unspeakable(self)
 
     def in_words(self) -> Sequence[str]:
         """For which methods, and what its ways say of themselves."""
@@ -148,6 +150,20 @@ class AuthenticateConfig(PolicyConfig, frozen=True, kw_only=True):
         )
         ways = (way.chosen for way in self.any_of)
         return (*needed, *(f"by {kind}: {said}" for kind, config in ways for said in config.in_words()))
+
+
+def _unspeakable(config: AuthenticateConfig) -> Iterator[tuple[str, str]]:
+    """What `forward` would say of a caller, and can't stand in a header."""
+    for index, way in enumerate(config.any_of):
+        for field_, inside, identity in callers_of(way):
+            for name, fact in config.forward.items():
+                try:
+                    fact.of(identity)
+                except ValueError as error:
+                    message = f"{error}, and `forward` has it in {name}; expected a line of text"
+                    at = fact.replace("auth.claims", "attributes").removeprefix("auth.")
+                    place = f"any_of[{index}].{field_}"
+                    yield PlaceInFile(place, f"{inside}.{at}") if inside else f"{place}.{at}", message
 
 
 class _Asked(NamedTuple):

@@ -5,12 +5,13 @@ The one place where a policy knows others: see docs/adr/0016.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
 from proxy.config.schema import Choice
+from proxy.exchange import Identity
 from proxy.policies.authenticator import Authenticator
 from proxy.policies.identity import api_key, basic_auth, jwt, message_signature, webhook_signature
 from proxy.policies.identity.jwt import rehearsing as tokens
@@ -32,6 +33,13 @@ class Way(Choice, frozen=True, kw_only=True):
     message_signature: Annotated[
         message_signature.MessageSignatureConfig | None, Meta(description="By an HTTP message signature.")
     ] = None
+
+
+def callers_of(way: Way) -> Iterator[tuple[str, str, Identity]]:
+    """Those of whom all is known at load: the field, where in the file that it names, and who it is."""
+    if way.api_key is not None:
+        for field, inside, identity in way.api_key.callers():
+            yield f"api_key.{field}", inside, identity
 
 
 class Kind(NamedTuple):

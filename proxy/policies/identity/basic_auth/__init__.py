@@ -25,8 +25,9 @@ before any check.
 
 **Without a secret.** A secret that is not there refuses the policy file, as everywhere. For
 developers who have none, `on_missing_secret: allow` goes on with those that are there, and without
-any, and without `htpasswd`, admits every request. It is refused at load but with `--env dev`. Each load
-warns of it, and each such request is `basic_auth.unverified` in shadow: in metrics, log and decisions.
+any, and without `htpasswd`, admits every request. It is refused at load but with `--env dev`, even where
+no secret is missing; `"${ON_MISSING_SECRET:-reject}"` serves both. Each load warns of what is missing,
+and each such request is `basic_auth.unverified` in shadow: in metrics, log and decisions.
 
 A password travels with every request, and only TLS keeps it from being read: put
 `require_https` or a listener with a certificate in front. Whoever guesses is slowed down by

@@ -71,8 +71,10 @@ has several signatures, one that is right is enough.
 
 **Without a secret.** A secret that is not there refuses the policy file, as everywhere. For
 developers who have none, `on_missing_secret: allow` goes on with those that are there, and without
-any admits every request unverified. It is refused at load but with `--env dev`. Each load warns of
-it, and each such request is `webhook_signature.unverified` in shadow: in metrics, log and decisions.
+any admits every request unverified. It is refused at load but with `--env dev`, even where no secret is
+missing: that is told by the first check, and not by the restart at which one is gone. One file serves
+both with `"${ON_MISSING_SECRET:-reject}"`. Each load warns of what is missing, and each such request is
+`webhook_signature.unverified` in shadow: in metrics, log and decisions.
 
 **URLs.** Twilio and Square sign the URL that they call, which a proxy in between may have
 rewritten: `public_url` says how it begins, up to where the path that arrives here follows.

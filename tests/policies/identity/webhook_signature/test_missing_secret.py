@@ -57,6 +57,15 @@ def test_only_a_developer_goes_on_without_it(tmp_path: Path, environment: str) -
     assert "or the option --env dev" in problems["on_missing_secret"]
 
 
+def test_what_would_let_everybody_in_some_day_is_refused_before_that_day(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        loaded(tmp_path, ALLOW, "prod", SEAWALL_NO_SUCH_SECRET="here")
+
+    (problem,) = error.value.problems
+    assert "is refused even where none is" in problem.message
+    assert problem.message.endswith("${ON_MISSING_SECRET:-reject}")
+
+
 @pytest.mark.parametrize(
     "policy",
     [
