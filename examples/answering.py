@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import ssl
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -48,13 +49,28 @@ class Application(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    tls: ssl.SSLContext | None = None
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The handshake is the thread's, so that a caller who does not go on with it holds up nobody."""
+        if self.tls is not None:
+            try:
+                request = self.tls.wrap_socket(request, server_side=True)
+            except OSError:  # it does not trust the certificate, say
+                self.shutdown_request(request)
+                return
+        super().process_request_thread(request, client_address)
 
 
 def serve(application: type[Application], about: str | None) -> None:
-    """Serve until stopped, on the port that the command line names."""
-    parser = argparse.ArgumentParser(description=about)
+    """Serve until stopped, on the port that the command line names; with a certificate, over https."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--certificate", help="PEM, with its key in the same file: serve https")
     options = parser.parse_args()
     with _Server((options.host, options.port), application) as server:
+        if options.certificate:
+            server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            server.tls.load_cert_chain(options.certificate)
         server.serve_forever()

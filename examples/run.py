@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ PATIENCE = 5.0
 OTHER_PORTS = "PORT=8090 APP_PORT=3090 STATUS_PORT=9992 ADMIN_PORT=9991"
 
 ABOUT = """
-The application, as it is:   http://127.0.0.1:{app_port}/
+The application, as it is:   {upstream}/
 Seawall in front of it:      http://127.0.0.1:{port}/
 Its policies:                {policies}
 Seawall's own arguments:     {arguments}
@@ -56,6 +57,8 @@ class Example:
     """Of `seawall run`, beside the ports and the policies."""
     environment: dict[str, str]
     """What is not set already."""
+    tls: bool
+    """The application is called over https."""
     tries: tuple[tuple[int, str, str], ...]
     """Status, what is shown by it, and the line to type."""
 
@@ -71,8 +74,24 @@ class Example:
                 key: value.replace("{here}", str(HERE / name))
                 for key, value in told.get("environment", {}).items()
             },
+            told.get("tls", False),
             tuple((each["status"], each["what"], each["line"]) for each in told["try"]),
         )
+
+    def application(self, port: int, scratch: Path) -> list[str]:
+        """What to start Python with; `scratch` is an empty folder, for a certificate."""
+        command = ["-m", f"examples.{self.name}.app", "--port", str(port)]
+        if not self.tls:
+            return command
+        subprocess.run([sys.executable, "-m", "examples.certificates", scratch], cwd=ROOT, check=True)
+        return [*command, "--certificate", str(scratch / "server.pem")]
+
+    def upstream(self, port: int, scratch: Path) -> dict[str, str]:
+        """Variables by which Seawall finds the application, and trusts it."""
+        if not self.tls:
+            return {"UPSTREAM_URL": f"http://127.0.0.1:{port}"}
+        trusted = str(scratch / "authority.pem")
+        return {"UPSTREAM_URL": f"https://localhost:{port}", "SSL_CERT_FILE": trusted}
 
 
 def main() -> int:
@@ -88,9 +107,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: asked_to_stop.append(number))
     with contextlib.ExitStack() as stack:
-        app_command = ("-m", f"examples.{example.name}.app", "--port", str(options.app_port))
-        app = stack.enter_context(child(options, example, *app_command))
-        seawall = stack.enter_context(child(options, example, *seawall_command(options), *example.arguments))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        command = example.application(options.app_port, scratch)
+        variables = {**example.environment, **os.environ, **example.upstream(options.app_port, scratch)}
+        options.upstream = variables["UPSTREAM_URL"]
+        app = stack.enter_context(child(variables, *command))
+        seawall = stack.enter_context(child(variables, *seawall_command(options), *example.arguments))
         while not asked_to_stop and running(app, seawall) and not ready(options):
             time.sleep(0.05)
         if not asked_to_stop and running(app, seawall):
@@ -152,14 +174,9 @@ def seawall_command(options: argparse.Namespace) -> list[str]:
 
 
 @contextlib.contextmanager
-def child(options: argparse.Namespace, example: Example, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+def child(variables: dict[str, str], *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run Python with `command`, in a session of its own: a Ctrl-C is ours to pass on, in our order."""
-    environment = {
-        **example.environment,
-        **os.environ,
-        "UPSTREAM_URL": f"http://127.0.0.1:{options.app_port}",
-    }
-    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, start_new_session=True)
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=variables, start_new_session=True)
     try:
         yield process
     finally:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -103,14 +104,14 @@ def running(
 ) -> Iterator[Running]:
     """Both, as example.toml has them; a variable that is None in `environment` is not set."""
     example = Example.read(system)
-    variables = {**os.environ, **example.environment, **(environment or {})}
     with ExitStack() as stack:
         app_port = free_port()
-        command = ("-m", f"examples.{system}.app", "--port", str(app_port))
+        command = example.application(app_port, scratch)
+        found_by = example.upstream(app_port, scratch)
+        variables = {**os.environ, **example.environment, **found_by, **(environment or {})}
         app = started(stack, variables, scratch / "app", *command)
         eventually(lambda: listens(app_port) or app.poll() is not None, "the application")
         assert app.poll() is None, (scratch / "app.err").read_text()
-        variables["UPSTREAM_URL"] = f"http://127.0.0.1:{app_port}"
         process = started(
             stack, variables, scratch / "seawall", "-m", "proxy", "run",
             "--policies", str(policies_of(system)),
@@ -121,11 +122,12 @@ def running(
         eventually(lambda: "listening on" in log.read_text() or process.poll() is not None, "Seawall")
         ports = re.findall(r"(?:listening|status|admin) on \S+?:(\d+)", log.read_text())
         assert len(ports) == 3, log.read_text()
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
+        urls[1:1] = [found_by["UPSTREAM_URL"]]
+        trusted = ssl.create_default_context(cafile=found_by.get("SSL_CERT_FILE"))
         clients = [
-            stack.enter_context(
-                httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20)
-            )
-            for port in (ports[0], app_port, *ports[1:])
+            stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=20, verify=trusted))
+            for url in urls
         ]
         yield Running(*clients, port=int(ports[0]), output=scratch / "seawall.out", process=process)
 
