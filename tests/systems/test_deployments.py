@@ -154,6 +154,21 @@ def test_each_session_has_a_limit_of_its_own(tmp_path: Path) -> None:
     assert [200] * 30 + [429, 200] == statuses
 
 
+def test_a_quota_outlives_a_restart(tmp_path: Path) -> None:
+    statuses = []
+    for _ in range(2):
+        with running(
+            "deployments",
+            tmp_path,
+            environment={"DEPLOYMENTS_PER_SESSION": "1"},
+            arguments=("--store", f"sqlite://{tmp_path}/seawall.db"),
+        ) as platform:
+            answer = platform.client.post("/deployments", json={"app_name": "shop"})
+            statuses.append(answer.status_code)
+
+    assert [201, 429] == statuses
+
+
 def test_a_request_has_one_id_in_answer_and_logs(platform: Running) -> None:
     answer = webhook(platform, PUSH)
     request_id = answer.headers["X-Request-ID"]
