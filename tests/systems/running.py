@@ -123,7 +123,7 @@ def running(
         ports = re.findall(r"(?:listening|status|admin) on \S+?:(\d+)", log.read_text())
         assert len(ports) == 3, log.read_text()
         urls = [f"http://127.0.0.1:{port}" for port in ports]
-        urls[1:1] = [found_by["UPSTREAM_URL"]]
+        urls[1:1] = [found_by[example.upstreams[0]]]
         trusted = ssl.create_default_context(cafile=found_by.get("SSL_CERT_FILE"))
         clients = [
             stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=20, verify=trusted))

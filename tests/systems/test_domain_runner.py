@@ -178,11 +178,12 @@ def answering(status: int, asked: list[str]) -> Iterator[int]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -203,10 +204,11 @@ def test_a_full_disk_or_memory_is_told_of(
     assert cause in told["cause"]
 
 
-def test_what_is_looked_at_is_told_of_at_the_path_of_before(runner: Running) -> None:
-    eventually(lambda: "unknown" not in checks(runner).values(), "a look at everything")
-
-    assert {"disk", "memory"} == set(checks(runner))
+def test_what_is_looked_at_is_told_of_at_the_path_of_before(tmp_path: Path) -> None:
+    nobody = {"OPENAI_URL": "http://127.0.0.1:1", "ANTHROPIC_URL": "http://127.0.0.1:1"}
+    with running("domain-runner", tmp_path, environment=nobody) as runner:
+        assert {"disk", "memory"} == set(checks(runner))
+        eventually(lambda: "unknown" not in checks(runner).values(), "a look at everything")
 
 
 def test_a_traceback_of_the_application_stays_inside(runner: Running) -> None:
@@ -224,9 +226,10 @@ def test_retries_are_as_the_runner_had_them_and_their_number_is_set_by_a_variabl
             each.config for each in configured(tmp_path, variables)["rest"].policies if each.kind == "retry"
         ]
         assert isinstance(retry, RetryConfig)
-        told.append((retry.max_retries, retry.backoff.base, retry.backoff.factor, retry.backoff.max))
+        backoff = retry.backoff
+        told.append((retry.max_retries, backoff.base, backoff.factor, backoff.max, backoff.jitter))
 
-    assert [(2, 1.0, 2.0, 30.0), (5, 1.0, 2.0, 30.0)] == told
+    assert [(2, 1.0, 2.0, 30.0, "equal"), (5, 1.0, 2.0, 30.0, "equal")] == told
 
 
 def configured(tmp_path: Path, variables: dict[str, str]) -> dict[str, RouteConfig]:
