@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -226,6 +226,18 @@ def test_operations_of_redis_are_counted_and_timed_by_the_names_of_before(
         assert 2 == service.metric("ingestion_redis_operations_total", operation="claim", status="ok")
         assert 2 == service.metric("ingestion_redis_operation_duration_seconds_count", operation="claim")
         assert 0 == service.metric("ingestion_circuit_breaker_state", name="store")
+
+
+def test_replicas_make_a_ticket_once(tmp_path: Path, redis: LiveValkey) -> None:
+    with ExitStack() as stack:
+        replicas = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            replicas.append(stack.enter_context(with_redis(redis, tmp_path / name)))
+        told = [freshdesk(each, 1).json() for each in replicas]
+
+    assert ["created", "already_exists"] == [answer["status"] for answer in told]
+    assert 1 == len({answer["ticket_id"] for answer in told})
 
 
 def test_without_redis_tickets_get_in_and_still_once_each(tmp_path: Path, redis: LiveValkey) -> None:
