@@ -59,6 +59,8 @@ class Example:
     """What is not set already."""
     tls: bool
     """The application is called over https."""
+    upstreams: tuple[str, ...]
+    """Variables that say where the application is; it may play several."""
     tries: tuple[tuple[int, str, str], ...]
     """Status, what is shown by it, and the line to type."""
 
@@ -75,6 +77,7 @@ class Example:
                 for key, value in told.get("environment", {}).items()
             },
             told.get("tls", False),
+            tuple(told.get("upstreams", ("UPSTREAM_URL",))),
             tuple((each["status"], each["what"], each["line"]) for each in told["try"]),
         )
 
@@ -88,10 +91,9 @@ class Example:
 
     def upstream(self, port: int, scratch: Path) -> dict[str, str]:
         """Variables by which Seawall finds the application, and trusts it."""
-        if not self.tls:
-            return {"UPSTREAM_URL": f"http://127.0.0.1:{port}"}
-        trusted = str(scratch / "authority.pem")
-        return {"UPSTREAM_URL": f"https://localhost:{port}", "SSL_CERT_FILE": trusted}
+        url = f"https://localhost:{port}" if self.tls else f"http://127.0.0.1:{port}"
+        found_by = dict.fromkeys(self.upstreams, url)
+        return {**found_by, "SSL_CERT_FILE": str(scratch / "authority.pem")} if self.tls else found_by
 
 
 def main() -> int:
@@ -110,7 +112,7 @@ def main() -> int:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = example.application(options.app_port, scratch)
         variables = {**example.environment, **os.environ, **example.upstream(options.app_port, scratch)}
-        options.upstream = variables["UPSTREAM_URL"]
+        options.upstream = variables[example.upstreams[0]]
         app = stack.enter_context(child(variables, *command))
         seawall = stack.enter_context(child(variables, *seawall_command(options), *example.arguments))
         while not asked_to_stop and running(app, seawall) and not ready(options):

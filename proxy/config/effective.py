@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.config.configuration import Configuration, PolicyInstance, RouteConfig
+from proxy.config.context import Context
 from proxy.config.excerpt import mask_userinfo
 from proxy.config.instances import NO_ROUTE
 from proxy.config.model import MatchConfig
 from proxy.config.nodes import Node, plain, spell_step
-from proxy.config.report import looks_secret
+from proxy.config.report import Report, looks_secret
 from proxy.config.shapes import (
     ListShape,
     MapShape,
@@ -26,6 +27,7 @@ from proxy.config.shapes import (
     struct_shape,
 )
 from proxy.config.spelling import spelled
+from proxy.config.typed import is_there
 from proxy.config.yaml12 import typed_scalar
 
 DEFAULT = "default"
@@ -155,7 +157,8 @@ def _given(shape: Shape, node: Node, path: str) -> Iterator[Value]:
         yield from _fields(shape, node, path)
     elif isinstance(shape, MapShape) and isinstance(node.value, dict):
         for key, child in node.value.items():
-            yield from _given(shape.value, child, path + spell_step(key))
+            if is_there(shape.value, child, Context(Report())):
+                yield from _given(shape.value, child, path + spell_step(key))
     elif isinstance(shape, ListShape) and isinstance(node.value, list) and _has_mappings(node.value):
         for index, child in enumerate(node.value):
             yield from _given(shape.item, child, path + spell_step(index))

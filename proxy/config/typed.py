@@ -124,7 +124,7 @@ def _map(shape: MapShape, node: Node, context: Context) -> Any:
     for text, child in node.value.items():
         if shape.named and text.startswith(EXTENSION):
             continue
-        there = not _has_a_switch(shape.value) or is_enabled(child, context)
+        there = is_there(shape.value, child, context)
         key = convert(shape.key, key_node(text, child), context)
         value = convert(shape.value, child, context if there else replace(context, lenient=True))
         if there and INVALID in (key, value):
@@ -134,12 +134,13 @@ def _map(shape: MapShape, node: Node, context: Context) -> Any:
     return built if valid else INVALID
 
 
-def _has_a_switch(shape: Shape) -> bool:
-    return isinstance(shape, StructShape) and "enabled" in shape.fields
+def is_there(shape: Shape, node: Node, context: Context) -> bool:
+    """Whether an entry of a mapping counts: one of a `shape` that can be switched off may be."""
+    return not (isinstance(shape, StructShape) and "enabled" in shape.fields) or is_enabled(node, context)
 
 
 def is_enabled(node: Node, context: Context) -> bool:
-    """Whether an entry is there at all, by its `enabled`; one that is wrong there is."""
+    """By its `enabled`; with a wrong one it is."""
     child = node.value.get("enabled") if isinstance(node.value, dict) else None
     return child is None or convert(_BOOL, child, replace(context, report=Report())) is not False
 

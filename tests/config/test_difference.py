@@ -149,3 +149,20 @@ def test_what_is_the_other_way_round_is_told_the_other_way_round(tmp_path: Path)
 
     other = {"added": "removed", "removed": "added", "changed": "changed"}
     assert turned(before, after) == {(p, other[k], a, b) for p, k, b, a in turned(after, before)}
+
+
+CHECK = 'health: {checks: {db: {enabled: "${DB_CHECK:-false}", tcp: "${DB}", readiness: true}}}\n'
+
+
+def test_a_check_that_is_switched_on_is_added_and_one_that_is_off_is_not_looked_at(tmp_path: Path) -> None:
+    on = CHECK.replace('"${DB_CHECK:-false}"', "true").replace('"${DB}"', "'db:5432'")
+
+    assert [
+        "health.checks.db.enabled added: true",
+        "health.checks.db.tcp added: db:5432",
+        "health.checks.db.readiness added: true",
+    ] == told(tmp_path, (CHECK, on), before=TEXT + CHECK)
+    assert [] == told(tmp_path, (CHECK, ""), before=TEXT + CHECK)
+    assert ['health.paths["/live"] added: liveness'] == told(
+        tmp_path, ("health: {", "health: {paths: {/live: liveness}, "), before=TEXT + CHECK
+    )

@@ -73,8 +73,9 @@ class Running:
 
 def missing_metrics(status: httpx.Client, system: str) -> set[str]:
     """What the alert rules of an example ask for, and /metrics does not have."""
-    rules = yaml.safe_load((ROOT / "examples" / system / "alerts.yaml").read_text())["groups"][0]["rules"]
+    groups = yaml.safe_load((ROOT / "examples" / system / "alerts.yaml").read_text())["groups"]
     metrics = status.get("/metrics").text
+    rules = [rule for group in groups for rule in group["rules"]]
     names = {name for rule in rules for name in re.findall(rf"\b(?:seawall|{system})_\w+", rule["expr"])}
     assert names
     return {name for name in names if not re.search(rf"^{name}\b", metrics, re.MULTILINE)}
@@ -122,7 +123,7 @@ def running(
         ports = re.findall(r"(?:listening|status|admin) on \S+?:(\d+)", log.read_text())
         assert len(ports) == 3, log.read_text()
         urls = [f"http://127.0.0.1:{port}" for port in ports]
-        urls[1:1] = [found_by["UPSTREAM_URL"]]
+        urls[1:1] = [found_by[example.upstreams[0]]]
         trusted = ssl.create_default_context(cafile=found_by.get("SSL_CERT_FILE"))
         clients = [
             stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=20, verify=trusted))

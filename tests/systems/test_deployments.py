@@ -12,7 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.systems.running import Running, running
+from proxy.config.loader import load
+from proxy.policies import PIPELINE_ORDER
+from tests.systems.running import Running, policies_of, running
 
 GITHUB = "/api/webhooks/github"
 PUSH = {"ref": "refs/heads/main"}
@@ -101,6 +103,70 @@ def test_causes_are_shown_in_development_only(tmp_path: Path, detail: str) -> No
         problem = webhook(platform, PUSH, **{"X-Hub-Signature-256": "sha256=" + "0" * 64}).json()
 
     assert (detail == "true") == ("cause" in problem)
+
+
+def test_a_traceback_of_the_platform_stays_inside(platform: Running) -> None:
+    past = platform.behind.post(GITHUB, json={"no": "ref"})
+    through = webhook(platform, {"no": "ref"})
+
+    assert [True, False] == ["Traceback" in answer.text for answer in (past, through)]
+    assert (500, "mask_errors.masked") == (through.status_code, through.json()["reason"])
+
+
+def test_retries_and_the_breaker_can_be_watched(platform: Running) -> None:
+    for number in range(5):
+        webhook(platform, {"no": f"ref {number}"})
+    refused = platform.client.get("/dashboard")
+
+    assert (503, "circuit_breaker.open") == (refused.status_code, refused.json()["reason"])
+    assert 1 == platform.metric("seawall_circuit_breaker_state", name="app")
+    assert 5 == platform.metric("seawall_http_requests_total", endpoint="/api/webhooks/**", status="500")
+
+
+@pytest.mark.parametrize(
+    ("variable", "route", "kind", "field", "told"),
+    [
+        ("MAX_RETRIES", "pages", "retry", "max_retries", ["7"]),
+        ("REQUESTS_PER_ADDRESS", "pages", "rate_limit", "limit", ["7/min", "120/min"]),
+        ("REQUESTS_PER_SESSION", "pages", "rate_limit", "limit", ["600/min", "7/min"]),
+        ("DEPLOYMENTS_PER_SESSION", "deploy", "quota", "limit", ["7/day"]),
+    ],
+)
+def test_numbers_are_set_by_variables(
+    variable: str, route: str, kind: str, field: str, told: list[str]
+) -> None:
+    configuration = load(
+        policies_of("deployments"), PIPELINE_ORDER, env={"GITHUB_WEBHOOK_SECRET": "a", variable: "7"}
+    )
+    (stated,) = [each for each in configuration.routes if each.name == route]
+
+    assert told == [str(getattr(each.config, field)) for each in stated.policies if each.kind == kind]
+
+
+def test_each_session_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    environment = {"REQUESTS_PER_SESSION": "1", "SESSION_COOKIE": "better-auth.session_token"}
+    with running("deployments", tmp_path, environment=environment) as platform:
+        statuses = [
+            platform.client.get("/", headers={"Cookie": f"a=b; better-auth.session_token={who}"}).status_code
+            for who in ["alice"] * 31 + ["bob"]
+        ]
+
+    assert [200] * 30 + [429, 200] == statuses
+
+
+def test_a_quota_outlives_a_restart(tmp_path: Path) -> None:
+    statuses = []
+    for _ in range(2):
+        with running(
+            "deployments",
+            tmp_path,
+            environment={"DEPLOYMENTS_PER_SESSION": "1"},
+            arguments=("--store", f"sqlite://{tmp_path}/seawall.db"),
+        ) as platform:
+            answer = platform.client.post("/deployments", json={"app_name": "shop"})
+            statuses.append(answer.status_code)
+
+    assert [201, 429] == statuses
 
 
 def test_a_request_has_one_id_in_answer_and_logs(platform: Running) -> None:

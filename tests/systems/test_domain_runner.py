@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
 
+from proxy.config.configuration import RouteConfig
 from proxy.config.loader import load
 from proxy.errors import ConfigError
 from proxy.policies import PIPELINE_ORDER
+from proxy.policies.resilience.retry import RetryConfig
+from tests.stores.valkey import LiveValkey
 from tests.systems.running import PATIENCE, Running, eventually, missing_metrics, policies_of, running
 
 KEY = "0123456789abcdef" * 4
@@ -29,6 +36,14 @@ def runner(tmp_path: Path) -> Iterator[Running]:
     with running("domain-runner", tmp_path) as both:
         both.client.headers["X-Forwarded-Proto"] = "https"
         yield both
+
+
+@pytest.fixture
+def valkey() -> Iterator[LiveValkey]:
+    made = LiveValkey()
+    made.start()
+    yield made
+    made.stop()
 
 
 def queries(runner: Running) -> list[str]:
@@ -65,9 +80,183 @@ def test_without_seawall_anybody_asks_the_database_anything(runner: Running) -> 
     ],
 )
 def test_probes_find_health_without_a_key_and_without_https(runner: Running, path: str, said: str) -> None:
+    is_ready(runner)
     answer = runner.client.get(path, headers={"X-Forwarded-Proto": "http"})
 
     assert (200, True) == (answer.status_code, said in answer.text)
+
+
+def is_ready(runner: Running, status: int = 200, said: str = "ready\n") -> None:
+    """Soon: it has to look first."""
+
+    def so() -> bool:
+        answer = runner.client.get("/api/v2/health/ready")
+        return (status, said) == (answer.status_code, answer.text)
+
+    eventually(so, said)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [("/api/v2/health", 200, "ready\n"), ("/api/v2/report", 503, "not ready: upstream\n")],
+    ids=["well", "not well"],
+)
+def test_it_is_not_ready_while_the_application_is_not_well(
+    tmp_path: Path, path: str, status: int, said: str
+) -> None:
+    with running("domain-runner", tmp_path, environment={"UPSTREAM_HEALTH_PATH": path}) as runner:
+        is_ready(runner, status, said)
+        eventually(lambda: known(runner, "upstreams", "app"), "a look at the application")
+        is_ready(runner, status, said)
+
+
+def known(runner: Running, section: str, name: str, check: str = "") -> bool:
+    """Something has been found out about it, for operators."""
+    told = runner.admin.get("/healthz").json()[section][name]
+    told = told["health"] if section == "upstreams" else told
+    return "cause" in told if check == "cause" else bool(told["in_row"])
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["there", "away"])
+def test_it_is_not_ready_without_its_database(tmp_path: Path, listens: bool) -> None:
+    with socket.socket() as database:
+        database.bind(("127.0.0.1", 0))
+        if listens:
+            database.listen()
+        address = f"127.0.0.1:{database.getsockname()[1]}"
+        switched = {"DATABASE_CHECK": "true", "DATABASE_ADDRESS": address}
+        with running("domain-runner", tmp_path, environment=switched) as runner:
+            is_ready(runner, *((200, "ready\n") if listens else (503, "not ready: check database\n")))
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["there", "away"])
+def test_it_is_not_ready_without_its_redis(tmp_path: Path, valkey: LiveValkey, away: bool) -> None:
+    if away:
+        valkey.kill()
+    switched = {"REDIS_CHECK": "true", "REDIS_ADDRESS": f"127.0.0.1:{valkey.port}"}
+    with running("domain-runner", tmp_path, environment=switched) as runner:
+        is_ready(runner, *((503, "not ready: check redis\n") if away else (200, "ready\n")))
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
+def test_an_outside_api_is_watched_and_nobody_is_sent_away_for_it(tmp_path: Path, name: str) -> None:
+    asked: list[str] = []
+    with answering(401, asked) as port:
+        switched = {
+            f"{name.upper()}_CHECK": "true",
+            f"{name.upper()}_URL": f"http://127.0.0.1:{port}/v1/models",
+        }
+        with running("domain-runner", tmp_path, environment=switched) as runner:
+            is_ready(runner)
+            eventually(lambda: "healthy" == checks(runner)[name], "a look at it")
+    with running("domain-runner", tmp_path, environment=switched) as runner:
+        is_ready(runner)
+        eventually(lambda: known(runner, "checks", name, "cause"), "that it is away")
+        is_ready(runner)
+
+    assert {"HEAD /v1/models"} == set(asked)
+
+
+def checks(runner: Running) -> dict[str, str]:
+    told: dict[str, str] = runner.client.get("/api/v2/health").json()["checks"]
+    return told
+
+
+@contextmanager
+def answering(status: int, asked: list[str]) -> Iterator[int]:
+    """A server with one answer, and its port; `asked` gets what it is asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            self.send_response(status)
+            self.end_headers()
+
+        do_GET = do_HEAD = answer  # noqa: N815 - http.server's names
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "value", "cause"),
+    [
+        ("disk", "DISK_MIN_FREE", "100%", "expected 100%"),
+        ("memory", "MEMORY_MAX", "0.0001%", "is in use"),
+    ],
+)
+def test_a_full_disk_or_memory_is_told_of(
+    tmp_path: Path, name: str, variable: str, value: str, cause: str
+) -> None:
+    with running("domain-runner", tmp_path, environment={variable: value}) as runner:
+        eventually(lambda: known(runner, "checks", name, "cause"), "that it is full")
+        told = runner.admin.get("/healthz").json()["checks"][name]
+        is_ready(runner)
+
+    assert cause in told["cause"]
+
+
+def test_what_is_looked_at_is_told_of_at_the_path_of_before(tmp_path: Path) -> None:
+    nobody = {"OPENAI_URL": "http://127.0.0.1:1", "ANTHROPIC_URL": "http://127.0.0.1:1"}
+    with running("domain-runner", tmp_path, environment=nobody) as runner:
+        assert {"disk", "memory"} == set(checks(runner))
+        eventually(lambda: "unknown" not in checks(runner).values(), "a look at everything")
+
+
+def test_a_traceback_of_the_application_stays_inside(runner: Running) -> None:
+    past, through = runner.behind.get("/api/v2/report"), runner.client.get("/api/v2/report")
+
+    assert [True, False] == ["db-3.internal" in answer.text for answer in (past, through)]
+    assert (500, "mask_errors.masked") == (through.status_code, through.json()["reason"])
+    assert through.headers["X-Request-ID"] == through.json()["request_id"]
+
+
+def test_retries_are_as_the_runner_had_them_and_their_number_is_set_by_a_variable(tmp_path: Path) -> None:
+    told = []
+    for variables in ({}, {"MAX_RETRIES": "5"}):
+        (retry,) = [
+            each.config for each in configured(tmp_path, variables)["rest"].policies if each.kind == "retry"
+        ]
+        assert isinstance(retry, RetryConfig)
+        backoff = retry.backoff
+        told.append((retry.max_retries, backoff.base, backoff.factor, backoff.max, backoff.jitter))
+
+    assert [(2, 1.0, 2.0, 30.0, "equal"), (5, 1.0, 2.0, 30.0, "equal")] == told
+
+
+def configured(tmp_path: Path, variables: dict[str, str]) -> dict[str, RouteConfig]:
+    """Routes by their names."""
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [{"id": "a", "sha256": "0" * 64}]}))
+    configuration = load(
+        policies_of("domain-runner"), PIPELINE_ORDER, env={"API_KEYS_FILE": str(keys), **variables}
+    )
+    return {route.name: route for route in configuration.routes}
+
+
+def test_replicas_that_share_a_redis_count_together(tmp_path: Path, valkey: LiveValkey) -> None:
+    few = {"LISTS_PER_ADDRESS": "1", "SEAWALL_STORE": valkey.url}
+    with ExitStack() as stack:
+        replicas = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            replicas.append(
+                stack.enter_context(running("domain-runner", tmp_path / name, environment=few)).client
+            )
+        statuses = [
+            replica.get("/api/v2/domains/a", headers={"X-Forwarded-Proto": "https"}).status_code
+            for replica in replicas * 3
+        ]
+
+    assert [200] * 5 + [429] == statuses
 
 
 @pytest.mark.parametrize(
@@ -200,7 +389,7 @@ def test_latencies_errors_and_the_process_can_be_watched(runner: Running) -> Non
 def test_the_metrics_that_the_alert_rules_ask_for_are_there(runner: Running) -> None:
     runner.client.get("/api/v2/status")
 
-    assert set() == missing_metrics(runner.status, "domain-runner")
+    eventually(lambda: not missing_metrics(runner.status, "domain-runner"), "them")
 
 
 def test_ready_turns_to_not_ready_before_it_goes(runner: Running) -> None:
@@ -218,17 +407,12 @@ def test_ready_turns_to_not_ready_before_it_goes(runner: Running) -> None:
     ("name", "route", "kind", "place"),
     [
         ("RATE_LIMIT_PER_ADDRESS", "rest", "rate_limit", "rate_limit/by_address"),
-        ("RATE_LIMIT_PER_KEY", "rest", "rate_limit", "rate_limit/by_key"),
+        ("RATE_LIMIT_PER_KEY", "rest", "quota", "quota/by_key"),
         ("LISTS_PER_ADDRESS", "lists", "rate_limit", "rate_limit/lists_by_address"),
     ],
 )
 def test_limits_are_set_by_variables(name: str, route: str, kind: str, place: str, tmp_path: Path) -> None:
-    keys = tmp_path / "keys.json"
-    keys.write_text(json.dumps({"keys": [{"id": "a", "sha256": "0" * 64}]}))
-    configuration = load(
-        policies_of("domain-runner"), PIPELINE_ORDER, env={"API_KEYS_FILE": str(keys), name: "777"}
-    )
-    (stated,) = [each for each in configuration.routes if each.name == route]
+    stated = configured(tmp_path, {name: "777"})[route]
 
     limits = {each.state_name: str(each.config.limit) for each in stated.policies if each.kind == kind}  # type: ignore[attr-defined]
     assert "777/min" == limits[place]

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,8 +21,9 @@ import yaml
 from proxy.config.loader import load
 from proxy.config.units import Duration
 from proxy.policies import PIPELINE_ORDER
+from tests.stores.valkey import LiveValkey
 from tests.systems.pages import ROOT, page_of
-from tests.systems.running import Running, missing_metrics, policies_of, running
+from tests.systems.running import Running, eventually, missing_metrics, policies_of, running
 
 FRESHDESK = "/api/v1/ingest/webhook/freshdesk"
 ZENDESK = "/api/v1/ingest/webhook/zendesk"
@@ -195,6 +197,78 @@ def test_many_requests_share_a_connection_to_the_service(service: Running) -> No
     answers = [service.client.get("/health").json()["connections"] for _ in range(10)]
 
     assert 1 == len(set(answers))
+
+
+@pytest.fixture
+def redis() -> Iterator[LiveValkey]:
+    """One that forgets nothing when it is killed."""
+    made = LiveValkey("appendonly yes", "appendfsync always")
+    made.start()
+    yield made
+    made.stop()
+
+
+@contextmanager
+def with_redis(redis: LiveValkey, scratch: Path, *arguments: str) -> Iterator[Running]:
+    environment = {"SEAWALL_STORE": redis.url, "RATE_LIMIT_PER_MINUTE": "100000"}
+    arguments = ("--store-timeout", "250ms", *arguments)  # other tests may keep the machine busy
+    with running("ingestion", scratch, environment=environment, arguments=arguments) as service:
+        yield service
+
+
+def test_operations_of_redis_are_counted_and_timed_by_the_names_of_before(
+    tmp_path: Path, redis: LiveValkey
+) -> None:
+    with with_redis(redis, tmp_path) as service:
+        assert ["created", "already_exists"] == [freshdesk(service, 1).json()["status"] for _ in range(2)]
+
+        assert 2 == service.metric("ingestion_redis_operations_total", operation="take", status="ok")
+        assert 2 == service.metric("ingestion_redis_operations_total", operation="claim", status="ok")
+        assert 2 == service.metric("ingestion_redis_operation_duration_seconds_count", operation="claim")
+        assert 0 == service.metric("ingestion_circuit_breaker_state", name="store")
+
+
+def test_replicas_make_a_ticket_once(tmp_path: Path, redis: LiveValkey) -> None:
+    with ExitStack() as stack:
+        replicas = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            replicas.append(stack.enter_context(with_redis(redis, tmp_path / name)))
+        told = [freshdesk(each, 1).json() for each in replicas]
+
+    assert ["created", "already_exists"] == [answer["status"] for answer in told]
+    assert 1 == len({answer["ticket_id"] for answer in told})
+
+
+def test_without_redis_tickets_get_in_and_still_once_each(tmp_path: Path, redis: LiveValkey) -> None:
+    with with_redis(redis, tmp_path) as service:
+        freshdesk(service, 1)
+        redis.kill()
+        answers = [send(service, number) for send in (freshdesk, zendesk) for number in (2, 2, 3, 3)]
+
+        assert [200] * 8 == [answer.status_code for answer in answers]
+        assert ["created", "already_exists"] * 4 == [answer.json()["status"] for answer in answers]
+        assert 5 == tickets(service)
+
+
+def test_redis_is_left_alone_when_it_fails_and_found_again(tmp_path: Path, redis: LiveValkey) -> None:
+    def state() -> float | None:
+        return service.metric("ingestion_circuit_breaker_state", name="store")
+
+    def goes_on() -> bool:
+        return freshdesk(service, 2).status_code == 200
+
+    def skipped() -> float:
+        return service.metric("ingestion_redis_operations_total", operation="take", status="skipped") or 0
+
+    with with_redis(redis, tmp_path, "--store-failures", "3", "--store-open-for", "2s") as service:
+        first = freshdesk(service, 1).json()
+        redis.kill()
+        eventually(lambda: goes_on() and state() == 1 and skipped() > 0, "that nobody asks it any more")
+        redis.start()
+        eventually(lambda: goes_on() and state() == 0, "a closed circuit")
+
+        assert {**first, "status": "already_exists"}.items() <= freshdesk(service, 1).json().items()
 
 
 @pytest.mark.parametrize(
