@@ -235,7 +235,7 @@ class Retry:
 
     def on_request(self, exchange: Exchange) -> None:
         repeatable = self._is_repeatable(exchange)
-        exchange.once = not repeatable
+        exchange.once = exchange.once or not repeatable
         if (repeatable or self._any) and not isinstance(exchange.request.content, bytes):
             exchange.keep_body(self._body_limit)
 
