@@ -60,7 +60,10 @@ class UpstreamTlsConfig(Schema, frozen=True, kw_only=True):
     """How an https upstream proves who it is."""
 
     ca_file: Annotated[
-        FilePath | None, Meta(description="Authorities to trust, PEM; the system's where absent.")
+        FilePath | None,
+        Meta(
+            description="Authorities to trust, PEM; the system's where absent, or those of `SSL_CERT_FILE`."
+        ),
     ] = None
     client_cert: Annotated[ClientCertConfig | None, Meta(description="Mutual TLS.")] = None
     server_name: Annotated[

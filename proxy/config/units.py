@@ -115,7 +115,7 @@ class Rate(str):
         number, _, period = value.partition("/")
         rate = cls(_whole(Fraction(number), period) if "." in number else value)
         if rate.limit < 1 or rate.period <= 0:
-            raise ValueError(f"{value!r} lets nothing pass; expected at least 1, in a period above 0")
+            raise ValueError(f"{value!r} lets nothing pass; expected more than 0, in a period above 0")
         if rate.period > _LONGEST:
             raise ValueError(f"{value!r} counts over more than a year")
         if rate.limit > _FASTEST * rate.period:
