@@ -53,6 +53,7 @@ from proxy.telemetry.metrics import Audited, Metrics
 from proxy.telemetry.recorder import Recorder
 from proxy.telemetry.redaction import Redaction
 from proxy.telemetry.shadow_report import ShadowReport
+from proxy.wire.certificate import Certificate
 from proxy.wire.connecting import Connect, connect
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.pool import Address, Pool
@@ -144,6 +145,7 @@ class Proxy:
             audit=self._audited,
             store=self._store if isinstance(self._store, GuardedStore) else None,
             looked_at=self._healthy,
+            certificate_expires=lambda: self.certificate.expires if self.certificate else None,
         )
         self.shadow_report = ShadowReport(self._metrics.exchanges)
         self._recorder = Recorder(
@@ -154,6 +156,7 @@ class Proxy:
         self.inputs = Inputs()
         """What the last attempt to load has looked at."""
         self.watcher: Watcher | None = None
+        self.certificate: Certificate | None = None
         revision = self._build(configuration)
         self._live_since = self.started_at
         wire = WireSettings(max_body=settings.max_body, max_buffered=settings.max_buffered)

@@ -73,7 +73,7 @@ Tell = Callable[[str, Mapping[str, object]], object]
 class GuardedStore:
     """Implements `proxy.stores.protocol.Remote`. `kind` is what metrics call it."""
 
-    def __init__(  # each is its own fact of the store
+    def __init__(  # noqa: PLR0913  # each is its own fact of the store
         self,
         store: Closable,
         local: LocalStore,
@@ -84,6 +84,7 @@ class GuardedStore:
         timeout: float,
         tell: Tell,
         open_for: float = OPEN_FOR,
+        error: str = "",
     ) -> None:
         self.local = local
         self.kind = kind
@@ -93,7 +94,8 @@ class GuardedStore:
         self._clock = clock
         self._timeout = timeout
         self._tell = tell
-        self._error = ""
+        self._error = error
+        """What was wrong last, before the first verb as well; empty where it was reached since."""
         thresholds = Thresholds(
             consecutive=FAILURES, open_time=OpenTime(open_for), probe_time=max(10.0, 2 * timeout)
         )
