@@ -242,7 +242,10 @@ class Proxy:
                 old[1].retire()
         self._metrics.loaded(configuration.revision, self.clock.now())
         self.shadow_report.follow(configuration, self.clock.now())
-        redaction = Redaction(configuration.log.redact) if configuration.log.redact else None
+        redaction = None
+        if configuration.log.redact:
+            paths = [str(route.match.path) for route in configuration.routes]
+            redaction = Redaction(configuration.log.redact, paths)
         for each in (self.decisions, self._access_log, self.audit):
             if each is not None:
                 each.redaction = redaction
