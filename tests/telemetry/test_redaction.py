@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +80,27 @@ def test_all_of_a_secret_goes(query: str, masked: str) -> None:
 )
 def test_what_looks_secret_in_a_path_is_masked(path: str, masked: str) -> None:
     assert masked == masked_path(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 300_000 + ";=",
+        "%3d" + "a" * 300_000,
+        "eyJ" * 100_000,
+        "=" * 300_000,
+        "a=" * 150_000,
+        "." * 300_000,
+    ],
+    ids=["a name without a value", "a value", "what begins like many JWTs", "nothing", "names", "dots"],
+)
+def test_no_path_or_query_costs_more_than_its_length(text: str) -> None:
+    """Gone through again for each of its letters, one of these would take minutes."""
+    start = time.perf_counter()
+    masked_path(f"/{text}")
+    masked_query(f"%20{text}")
+
+    assert time.perf_counter() - start < 5.0
 
 
 @given(st.text("/;=%a5token", max_size=30))
