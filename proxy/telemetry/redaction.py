@@ -25,9 +25,9 @@ _NAME = re.compile(
     r"|(?:^|[^a-z])(?:code|sig|sid|pass|pin|otp)(?:[^a-z]|$)",
     re.IGNORECASE,
 )
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+")
+_JWT = re.compile(r"eyJ(?:(?!eyJ)[\w-])+\.[\w-]+")  # from its last eyJ on: no text is gone through twice
 _ASSIGNED = re.compile(
-    r"""([\w.-]{1,64})(?:\\?["'])?\s{0,3}(?:=>|[:=])\s{0,3}(?:\\?["'])?(?:(?:Basic|Bearer)\s{1,3})?""",
+    r"""([\w.-]{1,64}+)(?:\\?["'])?\s{0,3}(?:=>|[:=])\s{0,3}(?:\\?["'])?(?:(?:Basic|Bearer)\s{1,3})?""",
     re.IGNORECASE,
 )
 _VALUE = re.compile(r"""[^\s"'&;,<>\\]{1,512}""")
