@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 KEPT_UP = 0.95
 """Of the rate that was asked for; below this, the report says so."""
+STATES = {0.0: "closed", 1.0: "open", 2.0: "half-open"}
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "longest": 1.0}
 
 
@@ -42,13 +44,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Report:
-    """One load test. `metrics`: what changed in those of Seawall, by name and labels."""
+    """One load test. `metrics`: by how much which counters of Seawall grew, by name and labels; `breakers`:
+    the states of its circuit breakers afterwards, by name."""
 
     what: str
     rate: float
     seconds: float
     seen: Seen
     metrics: Mapping[str, float]
+    breakers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def throughput(self) -> float:
@@ -79,6 +83,7 @@ class Report:
             "headers": dict(seen.headers.most_common()),
             "failures": dict(seen.failures.most_common()),
             "metrics": dict(self.metrics),
+            "breakers": dict(self.breakers),
         }
 
     def text(self) -> str:
@@ -90,7 +95,8 @@ class Report:
         rate = f"{self.throughput:.1f} answers a second"
         yield f"{seen.requests} requests in {self.seconds:.1f} s, {rate}, {seen.bytes} bytes"
         if self.behind:
-            yield "BEHIND: fewer than were asked for; more --concurrency, or the server is at its limit"
+            yield "BEHIND: fewer were asked than should have been; more --concurrency, or it is at its limit."
+            yield "Times run from when a request was due, so that they have the wait for its turn in them."
         if seen.answers:
             yield "".join(f"{head:>10}" for head in ("status", "answers", "share", *SHARES)) + "  (ms)"
             rows = {str(status): times for status, times in sorted(seen.times.items())}
@@ -100,7 +106,12 @@ class Report:
         yield from _counted("refused, and failed, by reason", seen.reasons)
         yield from _counted("headers of answers", seen.headers)
         yield from _counted("no answer", seen.failures)
-        yield from _counted("changed in /metrics", self.metrics)
+        if self.metrics:
+            yield "counted by Seawall meanwhile (/metrics)"
+            yield from (f"{f'+{grown:g}':>10}  {name}" for name, grown in self.metrics.items())
+        if self.breakers:
+            yield "circuit breakers afterwards"
+            yield from (f"{state:>10}  {name}" for name, state in self.breakers.items())
 
     def _row(self, name: str, times: Sequence[float]) -> str:
         share = f"{len(times) / self.seen.answers:.1%}"
@@ -136,25 +147,31 @@ def reason(content_type: str, body: bytes) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def changed(before: str, after: str) -> dict[str, float]:
-    """What counters grew by, and the states of circuit breakers, from two texts of /metrics."""
-    old = dict(_samples(before))
-    found = {}
-    for name, value in _samples(after):
-        if "_circuit_breaker_state{" in name:
-            found[name] = value
-        elif value > old.get(name, 0.0):
-            found[f"{name} +"] = value - old.get(name, 0.0)
-    return found
+def grown(before: str, after: str) -> dict[str, float]:
+    """By how much which counters grew, from two texts of /metrics."""
+    old = dict(_counters(before))
+    return {
+        name: value - old.get(name, 0.0) for name, value in _counters(after) if value > old.get(name, 0.0)
+    }
 
 
-def _samples(text: str) -> Iterator[tuple[str, float]]:
-    """Counters and the states of breakers; none of the process's own."""
+def states(text: str) -> dict[str, str]:
+    """Of circuit breakers, by name."""
+    return {
+        sample.labels["name"]: STATES.get(sample.value, str(sample.value))
+        for sample in _samples(text)
+        if sample.name.endswith("_circuit_breaker_state")
+    }
+
+
+def _counters(text: str) -> Iterator[tuple[str, float]]:
+    """None of the process's own."""
+    for sample in _samples(text):
+        if sample.name.endswith("_total") and not sample.name.startswith(("process_", "python_")):
+            labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+            yield f"{sample.name}{{{labels}}}", sample.value
+
+
+def _samples(text: str) -> Iterator[Sample]:
     for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            state = sample.name.endswith("_circuit_breaker_state")
-            if state or (
-                sample.name.endswith("_total") and not sample.name.startswith(("process_", "python_"))
-            ):
-                labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
-                yield f"{sample.name}{{{labels}}}", sample.value
+        yield from family.samples

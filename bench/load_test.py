@@ -12,10 +12,11 @@ import asyncio
 import ipaddress
 import itertools
 import json
+import os
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -31,6 +32,10 @@ MOST_PER_SECOND = 20_000
 MOST_AT_ONCE = 1_000
 LONGEST = 600.0
 """Seconds: a load test that nobody ends does end."""
+_FAILURES: Mapping[type, str] = {
+    aiohttp.ServerDisconnectedError: "hung up without an answer",
+    aiohttp.ClientPayloadError: "the answer broke off",
+}
 READ = 64 * 1024
 """Bytes of a refusal that are looked at; all else is read and dropped."""
 
@@ -76,7 +81,8 @@ class Load:
             seconds = perf_counter() - began
             after = await self._metrics(session)
         what = f"{self.plan.method} {' '.join(self.plan.urls)}"
-        return Report(what, self.plan.rate, seconds, self.seen, load_report.changed(before, after))
+        counted, breakers = load_report.grown(before, after), load_report.states(after)
+        return Report(what, self.plan.rate, seconds, self.seen, counted, breakers)
 
     async def _caller(self, session: aiohttp.ClientSession, numbers: enumerate[str], began: float) -> None:
         """One of those who ask at the same time: takes the next request that is due."""
@@ -102,7 +108,7 @@ class Load:
                     if size <= READ and answer.status >= 400:
                         body += piece
         except (aiohttp.ClientError, TimeoutError) as error:
-            self.seen.failures[type(error).__name__] += 1
+            self.seen.failures[_why(error)] += 1
             return
         self.seen.answer(answer.status, perf_counter() - due, size)
         if reason := load_report.reason(answer.content_type, bytes(body)):
@@ -117,6 +123,17 @@ class Load:
         async with session.get(f"{self.plan.status}/metrics") as answer:
             answer.raise_for_status()
             return await answer.text()
+
+
+def _why(error: Exception) -> str:
+    """Few different ones, so that they can be counted."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return (
+            f"could not connect: {os.strerror(error.errno) if error.errno else type(error.os_error).__name__}"
+        )
+    if isinstance(error, TimeoutError):
+        return "no answer in time (--timeout)"
+    return _FAILURES.get(type(error), type(error).__name__)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -234,7 +251,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         report = asyncio.run(_run(options.plan))
     except (aiohttp.ClientError, TimeoutError) as error:
-        print(f"the metrics cannot be read: {error}", file=sys.stderr)
+        print(f"the metrics of {options.plan.status} cannot be read: {_why(error)}", file=sys.stderr)
         return 1
     text = json.dumps(report.as_dict(), indent=2)
     if options.report:

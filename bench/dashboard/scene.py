@@ -130,7 +130,7 @@ class Scene:
         new.replace(self._folder / job / "policies.yaml")
 
     def _start(self, name: str, command: list[str]) -> Process:
-        # It leaves when the scene does, whatever has become of it by then.
+        """It ends with the scene, whatever has become of it by then."""
         env = {"PYTHONPATH": str(ROOT)}
         return self._running.enter_context(
             Process(name, command, self._core, self._folder / f"{name}.log", env)

@@ -88,6 +88,7 @@ async def _serve_until_stopped(proxy: Proxy, signals: Signals) -> int:
     try:
         try:
             certificate = None if settings.tls_cert_dir is None else Certificate(settings.tls_cert_dir)
+            proxy.certificate = certificate
             tls = None if certificate is None else certificate.context
             listener = Listener(proxy.server, drain=settings.drain, tls=tls)
             address = await _open_ports(proxy, listener, sides)

@@ -40,6 +40,7 @@ from proxy.state import Shared, Switched
 from proxy.stores.guarded import GuardedStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.opening import AnyStore
+from proxy.wire.certificate import Certificate
 from proxy.wire.connecting import Connect, connect
 from proxy.wire.pool import Pool
 from proxy.wire.server import WireServer
@@ -100,6 +101,7 @@ class Proxy:
             state=state,
             store=self._store,
             healthy=self._healthy,
+            certificate_expires=lambda: self.certificate.expires if self.certificate else None,
         )
         self.decisions, self.shadow_report = self._telemetry.decisions, self._telemetry.shadow_report
         self.audit = self._telemetry.audit
@@ -124,6 +126,7 @@ class Proxy:
         self.inputs = Inputs()
         """What the last attempt to load has looked at."""
         self.watcher: Watcher | None = None
+        self.certificate: Certificate | None = None
         revision = self._build(configuration)
         self._live_since = self.started_at
         wire = WireSettings(max_body=settings.max_body, max_buffered=settings.max_buffered)

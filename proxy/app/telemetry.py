@@ -42,6 +42,7 @@ class Telemetry:
         state: Shared,
         store: AnyStore,
         healthy: Callable[[], Mapping[str, Mapping[str, bool]]],
+        certificate_expires: Callable[[], float | None],
     ) -> None:
         stdout = Lock()
         self.audit = audit_log(settings, clock, loop.call_later, stdout)
@@ -58,6 +59,7 @@ class Telemetry:
             audit=self._audited,
             store=store if isinstance(store, GuardedStore) else None,
             looked_at=healthy,
+            certificate_expires=certificate_expires,
         )
         self.shadow_report = ShadowReport(self.metrics.exchanges)
         self.recorder = Recorder(
@@ -68,7 +70,10 @@ class Telemetry:
         """This is live since `at`, and says how to tell of what comes."""
         self.metrics.loaded(configuration.revision, at)
         self.shadow_report.follow(configuration, at)
-        redaction = Redaction(configuration.log.redact) if configuration.log.redact else None
+        redaction = None
+        if configuration.log.redact:
+            paths = [str(route.match.path) for route in configuration.routes]
+            redaction = Redaction(configuration.log.redact, paths)
         for each in (self.decisions, self.access_log, self.audit):
             if each is not None:
                 each.redaction = redaction

@@ -19,7 +19,7 @@ from proxy.rehearsal.signing import sign
 from proxy.router import Entry, Found, Missing, normalize
 from proxy.router.rules import About
 from proxy.router.why import Finding, why
-from proxy.telemetry.redaction import masked_query
+from proxy.telemetry.redaction import masked_path, masked_query
 from proxy.telemetry.stages import Fate, Stage, Trace
 from proxy.wire.serving import Serving
 from proxy.wire.target import host_of
@@ -244,7 +244,7 @@ def _other(finding: Finding[RouteConfig]) -> dict[str, Any]:
 
 def _shown(target: str) -> str:
     path, mark, query = target.partition("?")
-    return path + mark + masked_query(query)
+    return masked_path(path) + mark + masked_query(query)
 
 
 def _upstream(request: Request, done: Rehearsed) -> dict[str, Any]:

@@ -84,10 +84,22 @@ def _process(health: Health, revision: Revision) -> Iterator[str]:
             yield from (f"    {line}" for line in problem.splitlines())
     yield f"  watching     {revision.watching}"
     yield f"  in flight    {health.in_flight}"
+    yield from _store(health.store)
     if health.access_log_error:
         yield f"  access log   lines are being lost: {health.access_log_error}"
     if health.audit_log_error:
         yield f"  audit log    cannot be written: {health.audit_log_error}"
+
+
+def _store(store: Mapping[str, Any]) -> Iterator[str]:
+    """Only one that can be away."""
+    if "url" in store:
+        if store.get("reachable"):
+            told = "reachable"
+        else:
+            breaker, since = store.get("breaker"), _span(store.get("seconds_in_this_state", 0))
+            told = f"AWAY, its circuit breaker {breaker} for {since}: {store.get('last_error')}"
+        yield f"  store        {store['url']}: {told}"
 
 
 def _checks(health: Health) -> Iterator[str]:

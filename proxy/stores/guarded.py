@@ -84,7 +84,7 @@ Tell = Callable[[str, Mapping[str, object]], object]
 class GuardedStore:
     """Implements `proxy.stores.protocol.Remote`. `kind` is what metrics call it."""
 
-    def __init__(  # each is its own fact of the store
+    def __init__(
         self,
         store: Closable,
         local: LocalStore,
@@ -94,6 +94,7 @@ class GuardedStore:
         where: str,
         patience: Patience,
         tell: Tell,
+        error: str = "",
     ) -> None:
         self.local = local
         self.kind = kind
@@ -103,7 +104,8 @@ class GuardedStore:
         self._clock = clock
         self._timeout = patience.timeout
         self._tell = tell
-        self._error = ""
+        self._error = error
+        """What was wrong last, before the first verb as well; empty where it was reached since."""
         thresholds = Thresholds(
             consecutive=patience.failures,
             open_time=OpenTime(patience.open_for),

@@ -66,17 +66,16 @@ async def open_store(url: StoreUrl, clock: Clock, patience: Patience, tell: Tell
     if url.redis is not None:
         from proxy.stores.redis import RedisStore  # noqa: PLC0415  # an extra
 
-        redis = RedisStore(url.redis)
+        redis, away = RedisStore(url.redis), ""
         try:
             await _checked(redis, clock)
         except StoreError as error:
-            tell(
-                f"the redis store {url} is away, and is tried again with each request", {"error": str(error)}
-            )
+            away = str(error)
+            tell(f"the redis store {url} is away, and is tried again with each request", {"error": away})
         except ValueError as error:
             await redis.close()
             raise ValueError(f"the store {url} cannot be used: {error}") from None
-        return guarded(redis, memory, kind="redis")
+        return guarded(redis, memory, kind="redis", error=away)
     from proxy.stores.sqlite import SqliteStore  # noqa: PLC0415  # sqlite3 is 2 MiB that memory needs not
 
     sqlite = SqliteStore(url.path or Path(), clock)

@@ -16,7 +16,7 @@ from proxy.exchange import Exchange, Outcome, Request
 from proxy.problem import encodable
 from proxy.telemetry.batch import LARGE, Batch, Schedule
 from proxy.telemetry.batch_writer import BatchWriter
-from proxy.telemetry.redaction import Redaction, masked_query
+from proxy.telemetry.redaction import Redaction, masked_path, masked_query
 from proxy.telemetry.timestamp import rfc3339
 from proxy.telemetry.trace_context import trace_id
 
@@ -68,6 +68,9 @@ class AccessLog:
             and target.startswith("/")
             and len(target) < _LONGEST_TEXT
             and target.isascii()
+            and "=" not in target
+            and "%" not in target
+            and "eyJ" not in target
         )
         path = quoted(target) if plain else _text(path_of(request))
         client_ip = exchange.client_ip
@@ -118,11 +121,11 @@ class AccessLog:
 
 
 def path_of(request: Request) -> str:
-    """The path as it came, before any decoding; never a query, a user or a password."""
+    """The path as it came, before any decoding; never a query, a user, or what looks secret."""
     target = request.target
     if not target.startswith("/"):  # absolute-form may hold user:password@
-        return request.path
-    return target.partition("?")[0] if "?" in target else target
+        return masked_path(request.path)
+    return masked_path(target.partition("?")[0] if "?" in target else target)
 
 
 def _text(text: str) -> str:

@@ -25,9 +25,11 @@ _log = logging.getLogger("seawall")
 class AuditWriter(BatchWriter):
     """`name` is what the log calls the file; `lock` keeps others from writing to it in between."""
 
+    _too_slow = "the disk is too slow"
+
     def __init__(self, file: AuditFile, name: str, on_failure: OnFailure, lock: Lock) -> None:
         self._file = file
-        self._name = name
+        self._name, self._what = name, f"audit log {name}"
         self._on_failure = on_failure
         self._ending = Event()
         super().__init__(-1, max_pending=MAX_PENDING, lock=lock)
@@ -58,12 +60,12 @@ class AuditWriter(BatchWriter):
                 self._file.append(bytes(batch))
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            began, self.error = not self.error, reason
+            began, self._error = not self._error, reason
             if began:
                 then = "requests are refused" if self._on_failure == "refuse" else "its lines are lost"
                 _log.error("audit log %s: %s; %s until it can be written", self._name, reason, then)
             return False
-        ended, self.error = bool(self.error), ""
+        ended, self._error = bool(self._error), ""
         if ended:
             _log.warning("audit log %s: it is written again; %d lines were lost", self._name, self.dropped)
         return True

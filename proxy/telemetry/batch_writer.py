@@ -1,8 +1,8 @@
 """Write batches of lines from one thread, so that a slow pipe or a full disk stalls nobody.
 
 What waits is bounded: past `max_pending` bytes a batch is dropped and its lines are
-counted. So are lines that could not be written; an error ends neither thread nor proxy, and
-is told in Seawall's log when it comes and when it has gone.
+counted. So are lines that could not be written; an error ends neither thread nor proxy. Either is
+told in Seawall's log when it comes and when it has gone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ class BatchWriter:
     Who else writes to `fd` shares `lock`, so that their lines do not mix.
     """
 
+    _what = "access log"
+    _too_slow = "whoever reads them does not keep up"
+
     def __init__(self, fd: int, *, max_pending: int = 8 * 1024 * 1024, lock: Lock | None = None) -> None:
         self._fd = fd
         self._lock = lock or Lock()
@@ -34,7 +37,9 @@ class BatchWriter:
         self._failed_lines = 0
         self._line_is_cut = False
         self._closed = False
-        self.error = ""
+        self._stalled = False
+        """Batches are dropped, until half of what may wait has been written."""
+        self._error = ""
         """What went wrong with the last batch; empty where it was written."""
         self._thread = Thread(target=self._run, name="batch-writer", daemon=True)
         self._thread.start()
@@ -44,11 +49,26 @@ class BatchWriter:
         """Lines that were not, or not wholly, written."""
         return self._refused_lines + self._failed_lines
 
+    @property
+    def error(self) -> str:
+        """Why lines are being lost; empty where they are not."""
+        return self._error or (self._too_slow if self._stalled and not self._has_room else "")
+
+    @property
+    def _has_room(self) -> bool:
+        return self._accepted - self._done <= self._max_pending // 2
+
     def put(self, batch: bytearray) -> None:
         """Have `batch`, whole lines, written after those before it. It must not change any more."""
         if self._closed or self._accepted - self._done + len(batch) > self._max_pending:
             self._refused_lines += batch.count(b"\n")
+            if not (self._stalled or self._closed):
+                self._stalled = True
+                _log.error("%s: lines are being lost: %s", self._what, self._error or self._too_slow)
             return
+        if self._stalled and self._has_room:
+            self._stalled = False
+            _log.info("%s: lines are taken again; %d were lost so far", self._what, self.dropped)
         self._accepted += len(batch)
         self._batches.put(batch)
 
@@ -82,11 +102,11 @@ class BatchWriter:
             self._line_is_cut = batch[written - 1] != ord("\n")
 
     def _ended(self, error: str) -> None:
-        before, self.error = self.error, error
+        before, self._error = self._error, error
         if error and error != before:
-            _log.error("access log: lines are being lost: %s", error)
+            _log.error("%s: lines are being lost: %s", self._what, error)
         elif before and not error:
-            _log.info("access log: lines are written again; %d were lost so far", self.dropped)
+            _log.info("%s: lines are written again; %d were lost so far", self._what, self.dropped)
 
     def _write_some(self, batch: bytearray, start: int) -> int:
         try:

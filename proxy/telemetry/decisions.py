@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -129,13 +130,18 @@ class Decisions:
     def add(self, exchange: Exchange, outcome: Outcome, at: float) -> None:
         """Remember an exchange that ended at `at` (seconds since the epoch); it has a verdict."""
         request, hidden = exchange.request, self.redaction
-        shadow = [_of(each, "shadow") for each in (exchange.shadowed or ())[:_MOST_SHADOWED]]
-        verdict = _enforced(exchange.refusal, outcome) or shadow[0]
+        tell = _of if hidden is None else partial(_hidden, hidden, exchange)
+        shadow = [tell(each, "shadow") for each in (exchange.shadowed or ())[:_MOST_SHADOWED]]
+        reason = reason_of(exchange.refusal, outcome)
+        if exchange.refusal is not None:
+            verdict = tell(exchange.refusal, "enforce")
+        elif reason:
+            verdict = {"reason": reason, "policy": _kind(reason), "mode": "enforce"}
+        else:
+            verdict = shadow[0]
         path, query = path_of(request), request.query[:_LONGEST_TEXT]
         if hidden is not None:
             path = hidden.path(path, exchange.route.template)
-            verdict = hidden.told(verdict, exchange)
-            shadow = [hidden.told(each, exchange) for each in shadow]
         decision = Decision(
             id=exchange.decision_id,
             time=rfc3339(at),
@@ -174,14 +180,6 @@ class Decisions:
         return list(islice((each for each in newest_first if each.is_about(route, reason)), limit))
 
 
-def _enforced(refusal: Rejection | None, outcome: Outcome) -> dict[str, Any] | None:
-    """None where only shadow has a verdict."""
-    if refusal is not None:
-        return _of(refusal, "enforce")
-    reason = reason_of(refusal, outcome)
-    return {"reason": reason, "policy": _kind(reason), "mode": "enforce"} if reason else None
-
-
 def _retries(exchange: Exchange) -> list[Repeated]:
     return [
         Repeated(error_class=each.error_class, cause=_cut(each.cause), wait=each.wait, outcome=each.outcome)
@@ -199,6 +197,22 @@ def _of(rejection: Rejection, mode: str) -> dict[str, Any]:
         "cause": _cut(rejection.cause),
         "facts": dict(_facts(rejection.facts)),
         "retry_after": rejection.retry_after,
+    }
+
+
+def _hidden(hidden: Redaction, exchange: Exchange, rejection: Rejection, mode: str) -> dict[str, Any]:
+    """The same, less what is named: before anything is cut, which would leave the beginning of it."""
+    facts = {
+        name: value if value is None or isinstance(value, int | float) else str(value)
+        for name, value in islice(rejection.facts.items(), _MOST_FACTS)
+    }
+    told = {"detail": rejection.detail, "cause": rejection.cause, "facts": facts}
+    shown = hidden.told(told, exchange)
+    return {
+        **_of(rejection, mode),
+        "detail": _cut(shown["detail"]),
+        "cause": _cut(shown["cause"]),
+        "facts": dict(_facts(shown["facts"])),
     }
 
 

@@ -69,7 +69,8 @@ class Metrics(Collector):
     clients were one too many, `connections` how many are open, `tasks` how many the event loop has,
     `breakers` the state of each circuit breaker by its name, `gauges` other numbers of policies (metric,
     name, value), and `audit` how the audit log is doing, where there is one. `store` is the one that can
-    fail; `looked_at` tells which upstreams and checks are well.
+    fail; `looked_at` tells which upstreams and checks are well; `certificate_expires` when that of the
+    data port does, in seconds since the epoch, where there is one.
     """
 
     def __init__(  # noqa: PLR0913  # whom to ask at a scrape, each by name
@@ -86,6 +87,7 @@ class Metrics(Collector):
         audit: Callable[[], Audited | None] = lambda: None,
         store: GuardedStore | None = None,
         looked_at: Callable[[], Mapping[str, Mapping[str, bool]]] = lambda: {"upstream": {}, "check": {}},
+        certificate_expires: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._log_dropped = log_dropped
         self._turned_away = turned_away
@@ -96,6 +98,7 @@ class Metrics(Collector):
         self._audit = audit
         self._store = store
         self._looked_at = looked_at
+        self._certificate_expires = certificate_expires
         self._bounds: list[float] = []
         self.in_flight = 0
         """Exchanges that are not over; whoever tells of one that began counts it up."""
@@ -259,6 +262,13 @@ class Metrics(Collector):
         yield families.gauge(
             "tasks", "Tasks of the event loop: without traffic, always the same.", self._tasks()
         )
+        expires = self._certificate_expires()
+        if expires is not None:
+            yield families.gauge(
+                "tls_certificate_expiry_timestamp_seconds",
+                "When the certificate of the data port, or of its chain, is not valid any more.",
+                expires,
+            )
         audited = self._audit()
         if audited is not None:
             yield families.gauge(

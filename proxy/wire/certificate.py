@@ -24,8 +24,11 @@ class Certificate:
         self._chain = directory / "tls.crt"
         self._key = directory / "tls.key"
         self._seen = self._signature()
+        self.expires: float | None = None
+        """When the first of the chain is not valid any more, in seconds since the epoch; None: unknown."""
         try:
             self.context = self._load()
+            self.expires = _expiry(self._chain)
         except (OSError, ssl.SSLError) as error:
             raise ValueError(f"no usable tls.crt and tls.key in {directory}: {error}") from None
 
@@ -38,6 +41,7 @@ class Certificate:
         try:
             self._load()  # a bad pair must not half-replace a good one
             self.context.load_cert_chain(self._chain, self._key, password=_NO_PASSWORD)
+            self.expires = _expiry(self._chain)
         except (OSError, ssl.SSLError) as error:
             _log.error(
                 "the new %s and %s can't be used; the old ones stay: %s", self._chain, self._key, error
@@ -55,6 +59,17 @@ class Certificate:
 
     def _signature(self) -> tuple[object, ...]:
         return tuple(_stamp(path) for path in (self._chain, self._key))
+
+
+def _expiry(chain: Path) -> float | None:
+    # Imported with TLS alone: it takes 6 MiB. It may refuse what OpenSSL has taken.
+    from cryptography import x509  # noqa: PLC0415
+
+    try:
+        certificates = x509.load_pem_x509_certificates(chain.read_bytes())
+    except ValueError:
+        return None
+    return min(each.not_valid_after_utc.timestamp() for each in certificates)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -30,6 +30,7 @@ class FakeRunning:
         self.uptime = 12.3456
         self.readiness = (True, "")
         self.checks: dict[str, dict[str, object]] = {}
+        self.store: dict[str, object] = {"kind": "memory", "reachable": True}
         self.upstreams: dict[str, object] = {"app": {"open": 2, "idle": 1}}
         self.last_reload = LastReload(ok=True, at=1_700_000_000.0)
         self.reloads: list[str | ConfigError] = []
@@ -58,7 +59,7 @@ class FakeRunning:
             access_log_error="Broken pipe",
             checks=self.checks,
             upstreams=self.upstreams,
-            store={"kind": "memory", "reachable": True},
+            store=self.store,
         )
 
     def metrics(self, accept: str) -> tuple[bytes, str]:

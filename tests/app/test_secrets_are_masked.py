@@ -99,6 +99,8 @@ async def requests(running: Seawall, configuration: Configuration) -> list[int]:
             for headers in bad_headers(good):
                 await client.post(f"{path}?token={CANARY}&api_key={CANARY}", headers=headers, content=b"x")
             await client.get(f"{path}?access_token={CANARY}")
+            await client.get(f"{path}?next=%2Fcb%3Ftoken%3D{CANARY}&t%256Fken={CANARY}")
+            await client.get(f"{path};jsessionid={CANARY}/a%3Fapi_key%3D{CANARY}")
             await client.delete(f"{path}/no-such/route?password={CANARY}")
     await malformed(running)
     return statuses

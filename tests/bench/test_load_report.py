@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.load_report import Report, Seen, changed, milliseconds, reason
+from bench.load_report import Report, Seen, grown, milliseconds, reason, states
 
 METRICS = """\
 # TYPE seawall_refusals_total counter
@@ -26,7 +26,7 @@ def seen() -> Seen:
         seen.answer(200, number / 1000, 10)
     seen.answer(429, 0.0005, 200)
     seen.reasons["rate_limit.exceeded"] += 1
-    seen.failures["ClientConnectorError"] += 3
+    seen.failures["hung up without an answer"] += 3
     return seen
 
 
@@ -45,7 +45,12 @@ def test_of_a_single_time_all_are_that_one_and_of_none_there_are_none() -> None:
 
 def test_people_read_a_line_for_each_status_and_each_reason() -> None:
     report = Report(
-        "GET http://127.0.0.1:8080/", 50.0, 2.0, seen(), {'requests_total{status="200"} +': 100.0}
+        "GET http://127.0.0.1:8080/",
+        50.0,
+        2.0,
+        seen(),
+        {'requests_total{status="200"}': 100.0},
+        {"app": "open"},
     )
 
     assert report.text().splitlines() == [
@@ -58,9 +63,11 @@ def test_people_read_a_line_for_each_status_and_each_reason() -> None:
         "refused, and failed, by reason",
         "         1  rate_limit.exceeded",
         "no answer",
-        "         3  ClientConnectorError",
-        "changed in /metrics",
-        '       100  requests_total{status="200"} +',
+        "         3  hung up without an answer",
+        "counted by Seawall meanwhile (/metrics)",
+        '      +100  requests_total{status="200"}',
+        "circuit breakers afterwards",
+        "      open  app",
     ]
 
 
@@ -109,10 +116,10 @@ def test_a_reason_is_what_a_problem_document_says(content_type: str, body: bytes
 
 def test_of_metrics_it_tells_what_grew_and_the_state_of_breakers() -> None:
     assert {
-        'seawall_refusals_total{reason="rate_limit.exceeded",route="site"} +': 4.0,
-        'ingestion_circuit_breaker_state{name="app"}': 1.0,
-    } == changed(METRICS.format(refusals=5, state=0), METRICS.format(refusals=9, state=1))
+        'seawall_refusals_total{reason="rate_limit.exceeded",route="site"}': 4.0,
+    } == grown(METRICS.format(refusals=5, state=0), METRICS.format(refusals=9, state=1))
+    assert {"app": "open"} == states(METRICS.format(refusals=9, state=1))
 
 
 def test_without_metrics_it_tells_nothing_of_them() -> None:
-    assert {} == changed("", "")
+    assert ({}, {}) == (grown("", ""), states(""))

@@ -99,6 +99,43 @@ async def test_one_that_is_not_ready_says_why_and_fails(running: FakeRunning, ad
     )
 
 
+@pytest.mark.parametrize(
+    ("store", "line"),
+    [
+        pytest.param({"kind": "memory", "reachable": True}, None, id="nothing to tell of memory"),
+        pytest.param(
+            {"kind": "redis", "url": "redis://cache:6379/0", "reachable": True},
+            "  store        redis://cache:6379/0: reachable",
+            id="reachable",
+        ),
+        pytest.param(
+            {
+                "kind": "redis",
+                "url": "redis://cache:6379/0",
+                "reachable": False,
+                "breaker": "open",
+                "seconds_in_this_state": 12.5,
+                "last_error": "ConnectionError: refused",
+            },
+            "  store        redis://cache:6379/0: AWAY, its circuit breaker open for 12 s: "
+            "ConnectionError: refused",
+            id="away",
+        ),
+    ],
+)
+async def test_a_store_that_can_be_away_is_told_with_how_it_is(
+    running: FakeRunning, admin: str, store: dict[str, object], line: str | None
+) -> None:
+    running.store = store
+
+    result = await status("--admin", admin)
+
+    assert (0, [line] if line else []) == (
+        result.exit_code,
+        [each for each in result.stdout.splitlines() if each.startswith("  store")],
+    )
+
+
 async def test_upstreams_that_are_looked_at_are_told_with_how_they_are(
     running: FakeRunning, admin: str
 ) -> None:

@@ -27,6 +27,109 @@ EXAMPLE = yaml.safe_load((APP / "ci" / "example-values.yaml").read_text())
 # Of each alert: series with their values by the minute, when to look, and whether it fires then. `0+4x20`
 # is promtool's for 0, and 4 more in each of the next 20.
 CASES: dict[str, list[tuple[str, dict[str, str], str, bool]]] = {
+    "SeawallDown": [
+        (
+            "gone",
+            {'up{instance="1"}': "1+0x5 0+0x10", 'config_info{hash="a",instance="1"}': "1+0x5 _x10"},
+            "9m",
+            True,
+        ),
+        (
+            "a scrape that failed",
+            {'up{instance="1"}': "1 1 1 0 1 1 1", 'config_info{hash="a",instance="1"}': "1 1 1 _ 1 1 1"},
+            "6m",
+            False,
+        ),
+        ("something else is gone", {'up{instance="1"}': "1+0x5 0+0x10"}, "10m", False),
+        (
+            "taken away by a roll-out",
+            {'up{instance="1"}': "1+0x5 _x10", 'config_info{hash="a",instance="1"}': "1+0x5 _x10"},
+            "10m",
+            False,
+        ),
+    ],
+    "SeawallUpstreamUnhealthy": [
+        ("not well", {'upstream_healthy{upstream="app"}': "1 0 0 0"}, "3m", True),
+        ("for a moment", {'upstream_healthy{upstream="app"}': "1 0 1 1"}, "3m", False),
+    ],
+    "SeawallCheckFailing": [
+        ("not well", {'check_healthy{check="db"}': "1 0+0x10"}, "8m", True),
+        ("for a while", {'check_healthy{check="db"}': "1 0 0 0 1+0x10"}, "8m", False),
+    ],
+    "SeawallRefusesMost": [
+        (
+            "keys are refused",
+            {
+                'http_requests_total{status="401"}': "0+60x20",
+                'http_requests_total{status="200"}': "0+40x20",
+                'refusals_total{mode="enforce",reason="api_key.unknown"}': "0+60x20",
+            },
+            "15m",
+            True,
+        ),
+        (
+            "a third is",
+            {
+                'http_requests_total{status="401"}': "0+30x20",
+                'http_requests_total{status="200"}': "0+60x20",
+                'refusals_total{mode="enforce",reason="api_key.unknown"}': "0+30x20",
+            },
+            "15m",
+            False,
+        ),
+        (
+            "shadow alone",
+            {
+                'http_requests_total{status="200"}': "0+60x20",
+                'refusals_total{mode="shadow",reason="api_key.unknown"}': "0+60x20",
+            },
+            "15m",
+            False,
+        ),
+        (
+            "somebody looks for paths that are none",
+            {
+                'http_requests_total{status="404"}': "0+60x20",
+                'refusals_total{mode="enforce",reason="route.none"}': "0+60x20",
+            },
+            "15m",
+            False,
+        ),
+        (
+            "next to no traffic",
+            {
+                'http_requests_total{status="401"}': "0+1x20",
+                'refusals_total{mode="enforce",reason="api_key.unknown"}': "0+1x20",
+            },
+            "15m",
+            False,
+        ),
+    ],
+    "SeawallRetriesOverBudget": [
+        (
+            "ten a minute",
+            {'retries_total{route="a",class="timeout",outcome="over_budget"}': "0+10x20"},
+            "15m",
+            True,
+        ),
+        (
+            "now and then",
+            {'retries_total{route="a",class="timeout",outcome="over_budget"}': "0+1x20"},
+            "15m",
+            False,
+        ),
+        (
+            "recovered",
+            {'retries_total{route="a",class="timeout",outcome="recovered"}': "0+60x20"},
+            "15m",
+            False,
+        ),
+    ],
+    "SeawallCertificateExpires": [
+        ("in thirteen days", {"tls_certificate_expiry_timestamp_seconds": "1123200+0x20"}, "15m", True),
+        ("in a month", {"tls_certificate_expiry_timestamp_seconds": "2592000+0x20"}, "15m", False),
+        ("over", {"tls_certificate_expiry_timestamp_seconds": "1+0x20"}, "15m", True),
+    ],
     "SeawallHighErrorRate": [
         ("4 a minute fail", {'http_requests_total{status="502"}': "0+4x20"}, "10m", True),
         ("2 a minute fail", {'http_requests_total{status="502"}': "0+2x20"}, "10m", False),
@@ -156,7 +259,8 @@ FLAT = [(alert, *case) for alert, cases in CASES.items() for case in cases]
 def labelled(series: str) -> str:
     """As Prometheus has it: the name with its prefix, and the labels of the target."""
     name, _, labels = series.rstrip("}").partition("{")
-    return f'seawall_{name}{{job="shop",namespace="prod"{"," if labels else ""}{labels}}}'
+    prefix = "" if name == "up" else "seawall_"  # that one is Prometheus's own
+    return f'{prefix}{name}{{job="shop",namespace="prod"{"," if labels else ""}{labels}}}'
 
 
 def test_every_alert_is_tried_with_what_fires_it_and_with_what_does_not() -> None:
@@ -251,13 +355,30 @@ def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_a_runbook_says_what_it_means_where_to_look_and_what_to_change(alert: str) -> None:
+def test_a_runbook_says_what_it_means_where_to_look_and_what_to_do(alert: str) -> None:
     page = (RUNBOOKS / f"{alert}.md").read_text()
 
     assert page.startswith(f"# {alert}\n\n*{ALERTS[alert]['labels']['severity']}*\n")
-    assert ["What it means", "Look first", "What to change"] == re.findall(r"^## (.*)", page, re.MULTILINE)
-    assert re.search(r"^```console\n\$ seawall status$", page, re.MULTILINE)
+    assert ["What it means", "Look first", "What to do now", "What to do tomorrow"] == re.findall(
+        r"^## (.*)", page, re.MULTILINE
+    )
+    assert re.search(r"^\$ seawall status$", page, re.MULTILINE)
+    assert queries(page)
     assert f"({alert}.md)" in (RUNBOOKS / "README.md").read_text()
+
+
+def queries(page: str) -> list[str]:
+    return re.findall(r"^```promql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+@needs_promtool
+def test_prometheus_understands_every_query_of_the_runbooks(tmp_path: Path) -> None:
+    asked = [query for page in sorted(RUNBOOKS.iterdir()) for query in queries(page.read_text())]
+    rules = [{"record": f"runbook:{number}", "expr": query} for number, query in enumerate(asked)]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]}))
+
+    assert f"{len(asked)} rules found" in promtool("check", "rules", str(file))
 
 
 def rule_in_the_chart(**changes: Any) -> dict[str, Any]:

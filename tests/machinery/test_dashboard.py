@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from pathlib import Path
 from typing import Any
 
+import trustme
 import yaml
 
 from tests.app.seawall import seawall
 from tests.machinery.charts import APP, changed, rendered
-from tests.machinery.test_alerts import EXAMPLE, RULES, needs_promtool, promtool
+from tests.machinery.test_alerts import EXAMPLE, RULES, RUNBOOKS, needs_promtool, promtool, queries
 
 DASHBOARD = APP / "dashboards" / "seawall.json"
 
@@ -127,13 +129,17 @@ routes:
 """
 
 
-async def get(port: int, path: str) -> str:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def get(port: int, path: str, tls: ssl.SSLContext | None = None) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     answer = (await reader.read()).decode()
     writer.close()
     await writer.wait_closed()
     return answer
+
+
+def asked_by_runbooks() -> list[str]:
+    return [query for page in RUNBOOKS.iterdir() for query in queries(page.read_text())]
 
 
 async def told_of_checks(port: int) -> str:
@@ -147,15 +153,32 @@ async def told_of_checks(port: int) -> str:
 
 
 async def test_whatever_rules_and_dashboard_name_is_told_by_a_running_process(tmp_path: Path) -> None:
-    named = set(re.findall(r"\b(?:seawall|process)_\w+", RULES.read_text() + "".join(expressions())))
+    named = set(
+        re.findall(
+            r"\b(?:seawall|process)_\w+", RULES.read_text() + "".join(expressions() + asked_by_runbooks())
+        )
+    )
     policies = tmp_path / "policies.yaml"
     policies.write_text(POLICIES.format(port=9))  # nobody listens there
 
-    told: set[str] = set()
+    authority, told = trustme.CA(), set[str]()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(tmp_path / "tls.key")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
     for store in (f"sqlite://{tmp_path / 'seawall.db'}", "redis://127.0.0.1:9"):  # this one is away
-        options = ("--audit-log", str(tmp_path / "audit.log"), "--store", store)
+        options = (
+            "--audit-log",
+            str(tmp_path / "audit.log"),
+            "--store",
+            store,
+            "--tls-cert-dir",
+            str(tmp_path),
+        )
         async with seawall(policies, *options) as running:
-            statuses = [(await get(running.data, "/")).split()[1] for _ in range(2)]
+            statuses = [(await get(running.data, "/", trusting)).split()[1] for _ in range(2)]
             metrics = await told_of_checks(running.status)
         assert ["502", "429"] == statuses
         told |= set(re.findall(r"^(\w+)[ {]", metrics, re.MULTILINE))

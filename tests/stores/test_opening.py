@@ -90,6 +90,15 @@ async def test_a_server_that_is_away_is_told_of_and_does_not_keep_us_from_starti
     ] == (opening.told)
 
 
+async def test_a_server_that_was_away_at_the_start_does_not_count_as_reachable(opening: Opening) -> None:
+    gone = LiveValkey()
+    store = await opening.open(f"redis://127.0.0.1:{gone.port}")
+    await close_store(store)
+
+    assert isinstance(store, GuardedStore)
+    assert (False, True) == (store.condition().reachable, bool(store.condition().last_error))
+
+
 async def test_a_file_that_cannot_be_used_keeps_us_from_starting(opening: Opening, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be opened"):
         await opening.open(f"sqlite://{tmp_path}/missing/store.db")

@@ -273,6 +273,12 @@ def test_what_is_redacted_is_not_in_a_line(log: Log) -> None:
     )
 
 
+def test_what_looks_secret_in_a_path_is_not_in_a_line(log: Log) -> None:
+    line = log.line(an_exchange("/api/tickets/7;jsessionid=hunter2"), FINE)
+
+    assert "/api/tickets/7;jsessionid=***" == line["path"]
+
+
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 

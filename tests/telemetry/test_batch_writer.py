@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,31 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_what_is_too_much_is_droppe
 
     assert (False, 8 * len(batch)) == (closed_in_time, read)
     assert (True, 12 * 16 * 1024, "") == (writer.close(SOON), writer.dropped, writer.error)
+
+
+def test_a_reader_that_stands_still_is_told_once_and_so_is_its_return(
+    pipe: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="seawall")
+    batch = lines(16 * 1024)
+    writer = BatchWriter(pipe[1], max_pending=4 * len(batch))
+    for _ in range(10):
+        writer.put(batch)
+    meanwhile, read = writer.error, 0
+    while read < 4 * len(batch):
+        read += len(os.read(pipe[0], 65536))
+    end = time.monotonic() + SOON
+    while writer.error and time.monotonic() < end:  # the writer counts what it has written a moment later
+        time.sleep(0.001)
+    afterwards = writer.error
+    writer.put(lines(1))
+
+    assert (True, 6 * 16 * 1024) == (writer.close(SOON), writer.dropped)
+    assert ("whoever reads them does not keep up", "") == (meanwhile, afterwards)
+    assert [
+        "access log: lines are being lost: whoever reads them does not keep up",
+        f"access log: lines are taken again; {6 * 16 * 1024} were lost so far",
+    ] == caplog.messages
 
 
 def test_a_pipe_whose_reader_has_left_costs_the_lines_and_nothing_else(pipe: tuple[int, int]) -> None:

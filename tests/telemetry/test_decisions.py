@@ -311,3 +311,21 @@ def test_what_is_redacted_is_not_in_a_decision() -> None:
     )
     assert "192.0.2.7" not in str(decision)
     assert "ann" not in str(decision)
+
+
+@pytest.mark.parametrize(
+    "secret", ["x" * 2000, "grüße, geheim", "a\udce9b"], ids=["longer than is told", "letters", "bytes"]
+)
+def test_nothing_of_what_is_redacted_is_left_where_a_text_is_cut_or_spelled_out(secret: str) -> None:
+    refusal = Rejection(
+        422, "event_filter.event", cause=f"{secret} is none", facts={"event": secret, "n": 7, "none": None}
+    )
+    exchange = an_exchange(refusal=refusal)
+    exchange.request.headers.add("X-Event", secret)
+    decisions = Decisions()
+    decisions.redaction = Redaction(["header:x-event"])
+    decisions.add(exchange, Outcome(422, 1.0), 1_700_000_000.5)
+    decision = decisions.get("d-1")
+
+    assert decision is not None
+    assert ("*** is none", {"event": "***", "n": 7, "none": None}) == (decision.cause, decision.facts)

@@ -311,3 +311,12 @@ def test_requests_over_a_rate_limit_are_counted_by_path_template() -> None:
         'ingestion_rate_limit_exceeded_total{endpoint="/orders/{id}"} 2.0',
         'ingestion_rate_limit_exceeded_total{endpoint="none"} 1.0',
     ] == [line for line in lines if line.startswith("ingestion_rate_limit_exceeded_total{")]
+
+
+@pytest.mark.parametrize(("expires", "told"), [(None, []), (2_000_000_000.0, [({}, 2_000_000_000.0)])])
+def test_the_end_of_the_certificate_is_told_where_there_is_one(
+    expires: float | None, told: list[tuple[Labels, float]]
+) -> None:
+    metrics = Metrics(certificate_expires=lambda: expires)
+
+    assert told == samples(metrics, "seawall_tls_certificate_expiry_timestamp_seconds")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.exchange import Exchange, Identity, Request
-from proxy.telemetry.redaction import Redaction, masked_query, masked_text
+from proxy.telemetry.redaction import Redaction, masked_path, masked_query, masked_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
 
@@ -50,10 +52,61 @@ def test_everything_else_stays_byte_for_byte(query: str) -> None:
         pytest.param("token=", "token=***", id="an empty one"),
         pytest.param(f"next={JWT}", "next=***", id="a JWT under a harmless name"),
         pytest.param(f"next=%2F&x=pre{JWT}", "next=%2F&x=***", id="a JWT inside a value"),
+        pytest.param(f"x={JWT.replace('.', '%2E')}", "x=***", id="a JWT with encoded dots"),
+        pytest.param("t%256Fken=a&x=1", "t%256Fken=***&x=1", id="a name that is encoded twice"),
+        pytest.param("next=/cb?token=abc", "next=***", id="a query within a value"),
+        pytest.param("next=%2Fcb%3Fa%3D1%26api_key%3Dabc&x=1", "next=***&x=1", id="the same, encoded"),
+        pytest.param("next=%252Fcb%253Ftoken%253Dabc", "next=***", id="the same, encoded twice"),
+        pytest.param("db=https://ann:hunter2@db/x", "db=***", id="a password in a url"),
     ],
 )
 def test_all_of_a_secret_goes(query: str, masked: str) -> None:
     assert masked == masked_query(query)
+
+
+@pytest.mark.parametrize(
+    ("path", "masked"),
+    [
+        pytest.param(f"/reset/{JWT}/now", "/reset/***/now", id="a JWT"),
+        pytest.param(f"/reset/{JWT.replace('.', '%2e')}", "/reset/***", id="a JWT with encoded dots"),
+        pytest.param("/a;jsessionid=abc;v=1/b", "/a;jsessionid=***;v=1/b", id="a parameter of a segment"),
+        pytest.param("/a;jsession%69d=abc/b", "/a;jsession%69d=***/b", id="its name encoded"),
+        pytest.param("/a/token=abc/b", "/a/token=***/b", id="an assignment"),
+        pytest.param("/a%3Ftoken%3Dabc", "/***", id="an encoded query"),
+        pytest.param("/a%253Ftoken%253Dabc", "/***", id="one that is encoded twice"),
+        pytest.param("/a/b%20c;v=1/q=1/author=x", "/a/b%20c;v=1/q=1/author=x", id="nothing of the kind"),
+        pytest.param("/tokens/7", "/tokens/7", id="a word"),
+    ],
+)
+def test_what_looks_secret_in_a_path_is_masked(path: str, masked: str) -> None:
+    assert masked == masked_path(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 300_000 + ";=",
+        "%3d" + "a" * 300_000,
+        "eyJ" * 100_000,
+        "=" * 300_000,
+        "a=" * 150_000,
+        "." * 300_000,
+    ],
+    ids=["a name without a value", "a value", "what begins like many JWTs", "nothing", "names", "dots"],
+)
+def test_no_path_or_query_costs_more_than_its_length(text: str) -> None:
+    """Gone through again for each of its letters, one of these would take minutes."""
+    start = time.perf_counter()
+    masked_path(f"/{text}")
+    masked_query(f"%20{text}")
+    masked_text(text[:50_000])
+
+    assert time.perf_counter() - start < 5.0
+
+
+@given(st.text("/;=%a5token", max_size=30))
+def test_a_path_keeps_its_segments(path: str) -> None:
+    assert path.count("/") == masked_path(path).count("/")
 
 
 @given(
@@ -87,6 +140,40 @@ def test_parameters_that_are_named_are_masked_beside_those_that_look_secret() ->
 def test_segments_of_the_path_are_masked() -> None:
     assert "/t/***/7" == Redaction(["path.tenant"]).path("/t/acme/7", "/t/{tenant}/{id}")
     assert "/t/acme/7" == Redaction(["query:tenant"]).path("/t/acme/7", "/t/{tenant}/{id}")
+
+
+@pytest.mark.parametrize("path", ["/t//acme/7", "/t/acme//7/", "/t/acme/7"])
+def test_slashes_that_a_route_merges_move_nothing(path: str) -> None:
+    assert path.replace("acme", "***") == Redaction(["path.tenant"]).path(path, "/t/{tenant}/{id}")
+
+
+@pytest.mark.parametrize(
+    ("path", "masked"),
+    [
+        pytest.param("/t/acme/7", "/t/***/7", id="another method"),
+        pytest.param("/T/acme/7", "/T/***/7", id="other letters"),
+        pytest.param("/%74/acme/7", "/%74/***/7", id="encoded"),
+        pytest.param("/files/acme/a/b", "/files/***/a/b", id="whatever follows"),
+        pytest.param("/t/acme", "/t/***", id="less than a route wants"),
+        pytest.param("/t/acme/../7", "/t/***/../7", id="a path that is refused"),
+        pytest.param("/u/acme/7", "/u/acme/7", id="something else"),
+        pytest.param("/", "/", id="nothing"),
+    ],
+)
+def test_what_no_route_takes_is_masked_as_the_routes_that_it_looks_like(path: str, masked: str) -> None:
+    templates = ["/t/{tenant}/{id}", "/files/{tenant}/**", "/x/{id}"]
+
+    assert masked == Redaction(["path.tenant"], templates).path(path, "")
+
+
+def test_the_network_of_an_address_is_masked_with_it() -> None:
+    told = Redaction(["client.ip"]).told({"key": "client.net 2001:db8::/64, route.name a"}, asked())
+
+    assert {"key": "client.net ***, route.name a"} == told
+
+
+def test_a_parameter_that_is_named_is_masked_however_its_name_is_written() -> None:
+    assert "us%2565r=***&USER=***" == Redaction(["query:user"]).query("us%2565r=joe&USER=joe")
 
 
 def test_the_client_and_the_caller_are_masked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,23 @@ async def test_a_renewed_certificate_is_taken_for_new_connections(
     assert (first, b"HTTP/1.1 200 OK") == before
     assert (False, True) == (unchanged, changed)
     assert (second, b"HTTP/1.1 200 OK") == after
+
+
+def test_it_is_known_when_the_first_of_the_chain_ends(authority: trustme.CA, tmp_path: Path) -> None:
+    soon, late = (datetime(2040, month, 1, tzinfo=UTC) for month in (1, 2))
+    between = authority.create_child_ca()
+    ends = []
+    for last in (late, soon):
+        issued = between.issue_cert("localhost", not_after=last)
+        (tmp_path / "tls.key").write_bytes(issued.private_key_pem.bytes())
+        (tmp_path / "tls.crt").write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        if not ends:
+            certificate = Certificate(tmp_path)
+        else:
+            certificate.refresh()
+        ends.append(certificate.expires)
+
+    assert [late.timestamp(), soon.timestamp()] == ends
 
 
 async def test_a_bad_pair_changes_nothing(
