@@ -99,8 +99,18 @@ POOL: dict[str, st.SearchStrategy[str]] = {
     "timeout": _settings(connect="1s", response=st.sampled_from(["300ms", "2s"]), idle="1s"),
 }  # fmt: skip
 _OFTEN = {
-    **{"retry": 7, "timeout": 5, "circuit_breaker": 4, "concurrency": 4, "pace": 4, "idempotency": 3},
-    **{"mask_errors": 3, "rate_limit": 3, "deadline": 3, "event_filter": 1, "json_schema": 1, "ip_list": 1},
+    "retry": 7,
+    "timeout": 5,
+    "circuit_breaker": 4,
+    "concurrency": 4,
+    "pace": 4,
+    "idempotency": 3,
+    "mask_errors": 3,
+    "rate_limit": 3,
+    "deadline": 3,
+    "event_filter": 1,
+    "json_schema": 1,
+    "ip_list": 1,
 }
 """In how many of ten stacks; two where nothing is said."""
 _MODES = st.sampled_from(["enforce"] * 6 + ["shadow", '"50%"'])
