@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -130,6 +129,7 @@ async def test_each_call_is_paced_and_a_place_is_held_once() -> None:
     serve = scripted(calls, ANSWERS["busy"], ANSWERS["busy"])
     async with RawUpstream(serve) as upstream, wire(upstream.port, *route.hooks) as running:
         peers = [await running.connect() for _ in range(3)]
+        start = asyncio.get_running_loop().time()
         for peer in peers:
             peer.send(GET)
         heads = [(await peer.message())[0] for peer in peers]
@@ -137,7 +137,8 @@ async def test_each_call_is_paced_and_a_place_is_held_once() -> None:
 
     assert [b"HTTP/1.1 200 OK"] * 3 == [head.partition(b"\r\n")[0] for head in heads]
     assert 5 == len(calls)
-    assert all(later - earlier > 0.045 for earlier, later in pairwise(calls))
+    # A call may arrive late, and the next one then is close behind; but none is ever early.
+    assert [] == [n for n, when in enumerate(calls) if when - start < n * 0.05 - 0.001]
 
 
 @BOTH_LOOPS
