@@ -1,9 +1,9 @@
 """Every failure at once, for a long time: `python -m bench.soak`, or with `--help`.
 
-A real Seawall with all its policies of resilience, in front of an upstream that hangs, drips, resets,
-lies, is busy, stopped (SIGSTOP) or killed, whose port refuses or whose name leads nowhere; clients that
-are slow, send large bodies, pipeline, or leave; edits, wrong ones among them, and a breaker that an
-operator holds. In the end:
+A real Seawall with all its policies of resilience, in front of an upstream, over http and https, that
+hangs, drips, resets, lies, is busy, stopped (SIGSTOP) or killed, whose port refuses or whose name leads
+nowhere; with a store that is killed and comes back empty; clients that are slow, send large bodies,
+pipeline, or leave; edits, wrong ones among them, and a breaker that an operator holds. In the end:
 
 - every request had exactly one answer, whole, or broken off so that the client could tell; never another's
 - nothing is held: connections on both sides, places of `concurrency`, probes, tasks, file descriptors

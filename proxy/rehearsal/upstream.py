@@ -39,6 +39,7 @@ class Upstreams:
         """Since the script began."""
         self.connections: dict[UpstreamEnd, None] = {}
         """Those that are open, the oldest first."""
+        self.end = UpstreamEnd
 
     def play(self, script: Sequence[Answer]) -> None:
         """Answer from `script` from now on."""
@@ -75,7 +76,7 @@ class Upstreams:
             if answer.latency:
                 await _after(loop, answer.latency)
             raise ConnectionRefusedError("the connection is refused")
-        end = UpstreamEnd(self, name, answer)
+        end = self.end(self, name, answer)
         return connected(
             loop, protocol, end, {"peername": ("192.0.2.80", 80), "sslcontext": tls or None}, {}
         )[0]

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-PATIENCE = 20.0
+PATIENCE = 90.0
+"""Seconds until a test gives up; on a machine that is busy with other things a start takes long."""
 ROOT = Path(__file__).parents[2]
 _LIBC = ctypes.CDLL(None)
 _PR_CAPBSET_DROP = 24

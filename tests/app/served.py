@@ -14,7 +14,7 @@ from proxy.clock import Clock
 from proxy.stores.opening import AnyStore
 from proxy.wire.server import Listener
 from tests.app.trial import Files
-from tests.wire.harness import RawUpstream
+from tests.wire.harness import PATIENCE, RawUpstream
 
 POLICIES = """\
 version: 1
@@ -72,7 +72,9 @@ async def served(
     listener = Listener(proxy.server, drain=1.0)
     address = await listener.open("127.0.0.1:0")
     try:
-        async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://{address}", trust_env=False, verify=False, timeout=PATIENCE
+        ) as client:
             yield Served(proxy, files, client, int(address.rpartition(":")[2]))
     finally:
         await listener.close()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.app.seawall import Seawall, seawall
 from tests.stores.valkey import LiveValkey
-from tests.wire.harness import Peer, RawUpstream
+from tests.wire.harness import PATIENCE, Peer, RawUpstream
 
 RATE, BURST = 40, 5
 POLICIES = """\
@@ -36,7 +36,7 @@ def server() -> Iterator[LiveValkey]:
 async def asked(running: Seawall, times: int) -> list[int]:
     limits = httpx.Limits(max_connections=times)
     base = f"http://127.0.0.1:{running.data}"
-    async with httpx.AsyncClient(base_url=base, trust_env=False, limits=limits, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=base, trust_env=False, limits=limits, timeout=PATIENCE) as client:
         responses = await asyncio.gather(*(client.get("/a" if n % 2 else "/b") for n in range(times)))
     return [response.status_code for response in responses]
 
@@ -58,7 +58,7 @@ async def test_no_more_calls_are_made_than_the_rate_lets_through(
             peer.send(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     file = tmp_path / "policies.yaml"
-    store = ("--store", server.url, "--store-timeout", "2s")
+    store = ("--store", server.url, "--store-timeout", "20s")
     async with RawUpstream(serve) as upstream:
         file.write_text(POLICIES.format(port=upstream.port, rate=RATE, burst=BURST, max_wait=max_wait))
         async with seawall(file, *store) as one, seawall(file, *store) as other:

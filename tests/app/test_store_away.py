@@ -17,14 +17,14 @@ from proxy.stores.redis_url import RedisUrl
 from tests.app.served import Served, served
 from tests.app.trial import Files
 from tests.stores.valkey import LiveValkey
-from tests.wire.harness import RawUpstream
+from tests.wire.harness import PATIENCE, RawUpstream
 
 ROUTES = "".join(
     f"  - {{name: {when}, match: {{path: /{when}}}, policies: "
     f"{{rate_limit: {{limit: {limit}, key: [constant], when_store_fails: {when}}}}}}}\n"
     for when, limit in (("local", "20/365d"), ("allow", "1000000/s"), ("refuse", "1000000/s"))
 )
-TIMEOUT = 0.25
+TIMEOUT = 1.0
 """Wider than 50 ms, since other tests may keep the machine busy."""
 OPEN_FOR = 3.0
 
@@ -77,7 +77,7 @@ async def test_killed_under_load_and_brought_back(
         under_load, longest = await load
         assert under_load[503] > 0
         assert under_load.keys() <= {200, 503}
-        assert longest < TIMEOUT + 2.0
+        assert longest < PATIENCE / 2  # who waits for a dead store waits for ever
 
         await until_open(site)
         assert {

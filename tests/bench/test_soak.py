@@ -26,7 +26,7 @@ async def test_some_seconds_of_every_failure_leave_nothing_behind(tmp_path: Path
     found = await Soak(tmp_path / "soak", SECONDS, clients=40).run()
 
     assert [] == found.problems
-    assert {"edited", "stopped", "killed", "mistyped", "held"} == found.events.keys()
+    assert {"edited", "stopped", "killed", "mistyped", "held", "storeless"} == found.events.keys()
     assert "nothing is wrong" == report(found).splitlines()[-1]
 
 

@@ -67,10 +67,10 @@ async def test_where_the_servers_clock_goes_back_at_most_all_is_used(url: str) -
 async def test_what_has_ended_by_the_servers_clock_is_gone(url: str) -> None:
     clock = SystemClock()
     async with opened(url) as store:
+        started = clock.monotonic()  # before, since the next look may come late
         await store.set("k", b"v", 0.02)
-        started = clock.monotonic()
         while await store.get("k") is not None:
-            assert clock.monotonic() < started + 5
+            assert clock.monotonic() < started + 30
         assert clock.monotonic() - started > 0.01
 
 

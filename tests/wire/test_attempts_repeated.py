@@ -20,6 +20,7 @@ from proxy.state import Shared
 from proxy.stores.memory import MemoryStore
 from proxy.wire.carrier import Carrier
 from proxy.wire.pool import Address
+from proxy.wire.reply import WAITING
 from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import GET, OK, ask, refusal, waits
 from tests.wire.test_attempts import refuse_next
@@ -101,7 +102,13 @@ async def test_the_next_call_gets_the_answer(
         RawUpstream(first(failing, echo)) as upstream,
         wire(upstream.port, a_retry(), Limits()) as running,
     ):
-        answer = await ask(running, request_)
+        asking = asyncio.create_task(ask(running, request_))
+        if failing is hangs:
+            await until(
+                lambda: any(c.carrier and c.carrier.phase == WAITING for c in running.upstream_connections)
+            )
+            running.advance(0.1)
+        answer = await asking
         await running.settled()
         (retry,) = running.records.exchanges[0].retries or ()
 
