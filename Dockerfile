@@ -1,5 +1,6 @@
 # Which Python, and which Debian under it. A tag moves: for an image that can be made again, give its digest,
 #   docker build --build-arg BASE=python:3.13-slim@sha256:... --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .
+# or `make image BASE=...`. What has to be the same then is the files; docs/kubernetes.md says how their times are, too.
 # All else is what requirements.lock says, by its hashes.
 ARG BASE=python:3.13-slim
 
@@ -18,20 +19,25 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
 
 FROM ${BASE}
 ARG BASE
-ARG VERSION=""
+ARG VERSION="0.1.0"
 ARG REVISION=""
-ARG CREATED=""
+# The day on which a user is made is written down, too.
+ARG SOURCE_DATE_EPOCH
 LABEL org.opencontainers.image.title="Seawall" \
       org.opencontainers.image.description="A sidecar reverse proxy that hardens an unmodified application by YAML policy files" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.base.name="${BASE}"
 
 # Nothing here installs anything, so what could is taken away: pip, and the copy of it that Python can unpack.
-RUN pip uninstall --yes --root-user-action ignore pip \
+# The base has no compiled files of Python's own library, and nobody could write them later: each start, and each
+# health check, would compile it anew.
+RUN export PYTHONDONTWRITEBYTECODE=1 \
+ && pip uninstall --yes --root-user-action ignore pip \
  && rm -r "$(python -c 'import ensurepip; print(ensurepip.__path__[0])')" \
+ && python -m compileall -q --invalidation-mode unchecked-hash -x '/(idlelib|pydoc_data|test|tkinter|turtledemo)/' \
+      "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
  && mkdir -p /etc/seawall/policies \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin seawall
 COPY --from=build /opt/seawall /opt/seawall

@@ -7,6 +7,8 @@ PYTHON ?= python3
 PIP_TOOLS := pip-tools==7.6.2
 VENV := .venv
 BIN := $(VENV)/bin
+ENGINE ?= docker
+IMAGE ?= seawall:latest
 EXTRAS := --extra htpasswd --extra jwt --extra redis --extra schema
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -54,6 +56,14 @@ docs: $(VENV)/.runtime ## Write docs/policies/*.md, docs/openapi.json and the JS
 node: ## Packages of senders that exist for Node alone, for tests that are skipped without them
 	cd tests/node && npm ci --no-audit --no-fund --ignore-scripts
 
+image: ## Build the image (ENGINE=podman, BASE=python:3.13-slim@sha256:..., IMAGE=seawall:latest, BUILD="more options")
+	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	  --build-arg SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" --build-arg REVISION="$$(git rev-parse HEAD)" \
+	  $(BUILD) --tag $(IMAGE) .
+
+image-test: $(VENV)/.dev image ## Build the image, run it and look what it does (the same; on Linux)
+	ENGINE=$(ENGINE) SEAWALL_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/machinery/test_image.py $(ARGS)
+
 bench: $(VENV)/.runtime ## CPU of each request, beside other proxies (ARGS=--quick, ARGS=--help)
 	$(BIN)/python -m bench $(ARGS)
 
@@ -94,4 +104,4 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: run test check fmt format-check lint types contracts coverage docs node bench lock clean help
+.PHONY: run test check fmt format-check lint types contracts coverage docs node image image-test bench lock clean help

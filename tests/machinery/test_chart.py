@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -287,6 +289,17 @@ def test_a_config_map_of_ones_own_is_mounted_and_none_is_made() -> None:
         pytest.param({"app__image": ""}, "app.image: name the image", id="no image"),
         pytest.param({"app__prot": 1}, "'prot' not allowed", id="a key that is none"),
         pytest.param({"app__port": "3000"}, "got string, want integer", id="a port in quotes"),
+        pytest.param({"app__port": None}, "missing property 'port'", id="no port"),
+        pytest.param(
+            {"podLabels": {"app.kubernetes.io/name": "desk"}},
+            "podLabels/app.kubernetes.io",
+            id="a label that finds the pods",
+        ),
+        pytest.param(
+            {"seawall__policies": {"existingConfigMap": "mine", "files": {"a.yaml": "version: 1"}}},
+            "say existingConfigMap or files",
+            id="policies in two places",
+        ),
         pytest.param({"app__port": 8080}, "must differ", id="the port of Seawall"),
         pytest.param({"seawall__prot": 1}, "'prot' not allowed", id="a key that is none of Seawall's"),
         pytest.param({"seawall__enabled": False}, "seawall/enabled", id="without Seawall"),
@@ -300,11 +313,53 @@ def test_values_that_cannot_work_are_refused(changes: dict[str, Any], complaint:
         render(**changes)
 
 
-def test_names_stay_within_what_kubernetes_takes() -> None:
+def test_names_and_labels_stay_within_what_kubernetes_takes() -> None:
     manifests, _ = rendered(APP, changed(EXAMPLE, **ALL_ON), name="a" * 53)
+    template = of_kind(manifests, "Deployment")["spec"]["template"]
+    labels = [each["metadata"]["labels"] for each in [*manifests, template]]
 
-    longest = max((each["metadata"]["name"] for each in manifests), key=len)
-    assert len(longest) <= 63
+    names = [each["metadata"]["name"] for each in manifests]
+    assert 63 >= max(map(len, names))
+    assert 63 >= max(len(value) for each in labels for value in each.values())
+    # A Service and the Prometheus Operator's objects may have names of others; two of one kind may not.
+    assert len(manifests) == len({(each["kind"], each["metadata"]["name"]) for each in manifests})
+
+
+def test_an_upgrade_finds_the_pods_of_before_whatever_the_version_and_the_values(tmp_path: Path) -> None:
+    newer = tmp_path / "seawall-app"
+    shutil.copytree(APP, newer)
+    chart = newer / "Chart.yaml"
+    chart.write_text(chart.read_text().replace('"0.1.0"', '"0.2.0"').replace("0.1.0", "0.2.0", 1))
+    before = of_kind(render(), "Deployment")
+    after = of_kind(rendered(newer, changed(EXAMPLE, podLabels={"team": "desk"}, **ALL_ON))[0], "Deployment")
+
+    labels = before["metadata"]["labels"], after["metadata"]["labels"]
+    assert ["0.1.0", "0.2.0"] == [each["app.kubernetes.io/version"] for each in labels]
+    assert before["spec"]["selector"] == after["spec"]["selector"]
+
+
+@pytest.mark.parametrize("values", [EXAMPLE, GATEWAY], ids=["sidecar", "gateway"])
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_ports_that_are_named_are_there_under_names_that_kubernetes_takes(
+    values: Manifest, version: str
+) -> None:
+    spec = pod(values, seawall__kubeVersion=version)
+
+    for container in [*spec["containers"], *spec.get("initContainers", ())]:
+        declared = {port["name"] for port in container["ports"]}
+        probes = [probe for name, probe in container.items() if name.endswith("Probe")]
+        asked = [probe["httpGet"]["port"] for probe in probes]
+        assert {port for port in asked if isinstance(port, str)} <= declared
+        assert [] == [name for name in declared if not re.fullmatch("[a-z0-9](-?[a-z0-9]){0,14}", name)]
+        assert 15 >= max(map(len, declared))
+
+
+def test_a_gateway_that_may_go_to_few_places_may_ask_for_their_names() -> None:
+    egress = of_kind(render(GATEWAY), "NetworkPolicy")["spec"]["egress"]
+
+    ports = [port for rule in egress for port in rule["ports"]]
+    assert {"protocol": "UDP", "port": 53} in ports
+    assert {"port": 443} in ports
 
 
 def test_who_fetches_the_chart_as_a_package_has_the_templates_of_the_sidecar_in_it(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from threading import Thread
 import click
 import pytest
 
+from proxy import __version__
 from proxy.cli.run import run
 
 ROOT = Path(__file__).parents[2]
@@ -94,10 +95,29 @@ def test_labels_say_what_it_is_and_what_it_was_made_of() -> None:
 
     assert {"Seawall", "Apache-2.0"} == {labels["title"], labels["licenses"]}
     assert labels["description"]
-    assert {"version": "VERSION", "revision": "REVISION", "created": "CREATED", "base.name": "BASE"} == {
+    assert {"version": "VERSION", "revision": "REVISION", "base.name": "BASE"} == {
         name: value.strip("${}") for name, value in labels.items() if value.startswith("$")
     }
-    assert {"VERSION", "REVISION", "CREATED", "BASE"} == arguments
+    assert {"VERSION", "REVISION", "BASE"} <= arguments
+    assert f'VERSION="{__version__}"' in [argument for step, argument in final_stage() if step == "ARG"]
+
+
+def test_no_stage_writes_down_the_day_of_building_where_another_one_is_given() -> None:
+    stages = "\n".join(" ".join(step) for step in instructions()).split("FROM ")[1:]
+
+    assert [True, True] == ["ARG SOURCE_DATE_EPOCH" in stage for stage in stages]
+
+
+def test_pythons_own_library_is_compiled_once_for_all_in_the_final_stage() -> None:
+    commands = the("RUN").split(" && ")
+    (compiling,) = [command for command in commands if "compileall" in command]
+
+    assert "PYTHONDONTWRITEBYTECODE=1" in commands[0]
+    assert "--invalidation-mode unchecked-hash" in compiling
+    folder = re.search(r"python -c '(.*?)'", compiling)
+    assert folder is not None
+    done = subprocess.run([sys.executable, "-c", folder[1]], text=True, capture_output=True, check=True)
+    assert Path(os.__file__).parent == Path(done.stdout.strip())
 
 
 def test_dependencies_come_from_the_lock_and_are_checked_by_hash() -> None:

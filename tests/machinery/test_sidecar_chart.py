@@ -45,6 +45,7 @@ spec:
     "policies.yaml": '{{- include "seawall.configMap" (dict "root" .) }}',
 }
 POLICIES = "version: 1\n# as it was written\nroutes: [{name: all, match: {path: /**}}]\n"
+DIGEST = f"sha256:{'0a' * 32}"
 POD: Manifest = {
     "securityContext": {"fsGroup": 1000680000},
     "initContainers": [{"name": "migrate", "image": "shop:1"}],
@@ -285,6 +286,21 @@ def test_the_policies_are_a_directory_so_that_the_kubelet_keeps_them_current(sho
     assert "--policies=/etc/seawall/policies" in seawall_of(pod)["args"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"image__tag": "1.2"}, "seawall:1.2"),
+        ({"image__digest": DIGEST}, f"seawall:0.1.0@{DIGEST}"),
+        ({"image__digest": DIGEST, "image__tag": ""}, f"seawall@{DIGEST}"),
+    ],
+    ids=["tag", "tag and digest", "digest"],
+)
+def test_the_image_is_named_by_its_tag_its_digest_or_both(
+    shop: Path, changes: dict[str, Any], expected: str
+) -> None:
+    assert expected == seawall_of(pod_of(shop, **changes))["image"]
+
+
 def test_secrets_are_files_that_only_seawall_sees(shop: Path) -> None:
     pod = pod_of(shop, secrets=["shop.webhooks"])
     (volume,) = [each for each in pod["volumes"] if "secret" in each]
@@ -335,6 +351,7 @@ def test_switched_off_the_pod_is_as_it_was_written(shop: Path) -> None:
         pytest.param({"app__container": "clock"}, "declares no port", id="a container without a port"),
         pytest.param({"stopHook": "sleep", "kubeVersion": "1.29"}, "cannot sleep", id="a kubelet's sleep"),
         pytest.param({"image__tag": ""}, "which version of Seawall", id="an image of any version"),
+        pytest.param({"image__digest": "sha256:1234"}, "does not match pattern", id="half a digest"),
         pytest.param({"args": ["run"]}, "does not match pattern", id="an argument that is no option"),
         pytest.param(
             {"volumeMounts": [{"name": "a", "mountPath": "/etc/seawall/policies/a.yaml", "subPath": "a"}]},

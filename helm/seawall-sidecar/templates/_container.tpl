@@ -5,7 +5,7 @@ where the policies name the upstreams.
 {{- define "seawall.container" -}}
 {{- $values := .values -}}
 name: seawall
-image: {{ printf "%s:%s" $values.image.repository (required "seawall.image.tag: say which version of Seawall" $values.image.tag) | quote }}
+image: {{ include "seawall.image" $values.image | quote }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 {{- if .native }}
 restartPolicy: Always
@@ -61,6 +61,13 @@ volumeMounts:
   {{- with $values.volumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
+
+{{- define "seawall.image" -}}
+{{- .repository -}}
+{{- if .tag -}}:{{- .tag -}}{{- end -}}
+{{- if .digest -}}@{{- .digest -}}{{- end -}}
+{{- if not (or .tag .digest) -}}{{- fail "seawall.image.tag: say which version of Seawall" -}}{{- end -}}
 {{- end }}
 
 {{/* What it mounts, for the pod. */}}

@@ -1,6 +1,9 @@
 {{/* The name of the ConfigMap with the policies. A name has room for 63 characters. */}}
 {{- define "seawall.policies" -}}
 {{- $values := .values | default .root.Values.seawall -}}
+{{- if and $values.policies.existingConfigMap $values.policies.files -}}
+{{- fail "seawall.policies: say existingConfigMap or files; of both, one would be ignored" -}}
+{{- end -}}
 {{- $values.policies.existingConfigMap | default (printf "%s-policies" (include "seawall.release" .root | trunc 54 | trimSuffix "-")) -}}
 {{- end }}
 
