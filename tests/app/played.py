@@ -27,12 +27,13 @@ from proxy.config.loader import load
 from proxy.exchange import Exchange, Outcome, Response
 from proxy.fetch import offline
 from proxy.policies import PIPELINE_ORDER
-from proxy.policy import Gauged, Hooks, Switchable, at_once
+from proxy.policy import Hooks, at_once
 from proxy.rehearsal import Answer, Rehearsal
 from proxy.rehearsal.client import Client
 from proxy.rehearsal.messages import Fields
 from proxy.rehearsal.upstream import UpstreamEnd
 from proxy.rehearsal.virtual_loop import connect
+from proxy.state import Gauged, Switchable
 from proxy.stores.memory import MemoryStore
 from proxy.wire import intake
 from tests.app.stacks import Coming
