@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import ssl
+import sys
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ class Application(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    text_type = "text/plain"
     more_headers: ClassVar[dict[str, str]] = {}
 
     def answer(self, path: str, body: bytes) -> Answer:
@@ -28,12 +30,15 @@ class Application(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             status, said = self.answer(self.path.partition("?")[0], body)
+        except ConnectionAbortedError:  # it says nothing, on purpose
+            self.close_connection = True
+            return
         except Exception:  # noqa: BLE001 - what the application's author did
             status, said = 500, traceback.format_exc()
         plain = isinstance(said, str)
         content = str(said).encode() if plain else json.dumps(said).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "text/plain" if plain else "application/json")
+        self.send_header("Content-Type", self.text_type if plain else "application/json")
         self.send_header("Content-Length", str(len(content)))
         for name, value in self.more_headers.items():
             self.send_header(name, value)
@@ -50,6 +55,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     tls: ssl.SSLContext | None = None
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller who leaves is none."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The handshake is the thread's, so that a caller who does not go on with it holds up nobody."""

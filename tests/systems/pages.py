@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(page for page in (ROOT / "docs" / "systems").glob("*.md") if page.stem != "README")
-SYSTEMS = [page.stem for page in PAGES]
+SYSTEMS = sorted(page.stem for page in (ROOT / "docs" / "systems").glob("*.md") if page.stem != "README")
 
 _TABLE = re.compile(r"^\| Item \| Policy \| Shown by \|\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
 WITHOUT_A_LINE = ("built in", "start line", "not yet: ", "no: ")

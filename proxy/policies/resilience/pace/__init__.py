@@ -8,10 +8,9 @@ For APIs that allow so many calls in a time: their own limit answers the call th
 with an error, and some lock out who goes on. Here each call takes a token and waits until there is one,
 first come first served. `burst` calls may be made at once, and tokens come back evenly, at the
 rate of `limit`: at `2/s` with a burst of 5, five calls are made at once, and then one each 500 ms; at
-`0.5/s`, one each two seconds. So in any
-time no more calls are made than the burst and what the rate gives in that time. Without `burst` that is
-one by one; an API that allows 100 in a minute, in whichever minute, is kept to by a `limit` and `burst` that
-are no more than 100 together, such as `90/min` with a burst of 10.
+`0.5/s`, one each two seconds. So in any time no more calls are made than the burst and what the rate gives
+in that time. Without `burst` that is one by one; an API that allows 100 in a minute, in whichever minute, is
+kept to by a `limit` and `burst` that are no more than 100 together, such as `90/min` with a burst of 10.
 
 **Each call.** A repetition by `retry` takes a token of its own. What other policies answer or refuse takes
 none. A call for which `circuit_breaker` has no use does not stand in line. The time in line counts for

@@ -32,9 +32,9 @@ Without `classes`, they are `connect_error`, `network_error`, `timeout` and `gat
 `max_retries`, which then counts instead of the policy's, be it more or less.
 
 **What is never repeated.** A method that is not in `methods`: POST and PATCH only where they
-are named, or where no byte of the request was sent, or after answers of a class with `nothing_done`, or, with
-`upstream_honours_idempotency_key`, with an `Idempotency-Key`: an upstream that knows nothing of
-such keys would do it twice. An answer of which the client has got the head. A call that
+are named, or where no byte of the request was sent, or after an answer of a class with
+`nothing_done`, or, with `upstream_honours_idempotency_key`, with an `Idempotency-Key`: an upstream
+that knows nothing of such keys would do it twice. An answer of which the client has got the head. A call that
 `circuit_breaker` refuses. A request whose body is over `body_limit`: bodies are streamed, and
 so much is kept as they go by. All of it ends when the client leaves, and when the `deadline`
 leaves no time for the wait and another call.
