@@ -9,21 +9,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from msgspec import Meta, field
 
 from proxy.config.schema import Schema
-from proxy.config.units import Duration, FilePath, HeaderName, HeaderValue, Share, Size, StatusSet
+from proxy.config.units import Duration, FilePath, HeaderName, HeaderValue, Share, Size, StatusSet, Text
 
 
-class ProbePath(str):
+class ProbePath(Text):
     """A path, and a query if need be, as it is sent."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^/[!\"$-~]*$"
-    example: ClassVar[str] = "/health"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(f"{value!r} is no path to ask; expected one such as /health or /health?full=1")
-        return cls(value)
+    pattern = r"^/[!\"$-~]*$"
+    example = "/health"
+    otherwise = "no path to ask; expected one such as /health or /health?full=1"
 
 
 class CheckedUrl(str):
@@ -70,18 +65,13 @@ class HostPort(str):
         return cls(value)
 
 
-class DiskPath(str):
+class DiskPath(Text):
     """Where something is kept; it may come and go."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^/[^\x00]*$"
-    example: ClassVar[str] = "/data"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(f"{value!r} is no absolute path; expected one such as /data")
-        return cls(value)
+    pattern = r"^/[^\x00]*$"
+    example = "/data"
+    otherwise = "no absolute path; expected one such as /data"
 
 
 class Schedule(Schema, frozen=True, kw_only=True):

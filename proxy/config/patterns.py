@@ -6,6 +6,8 @@ import re
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
+from proxy.config.units import Text
+
 
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
@@ -13,53 +15,34 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-class Name(str):
+class Name(Text):
     """Of a route, an upstream or a policy: it ends up in metrics, logs and keys of state."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
-    example: ClassVar[str] = "per_client"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(
-                f"{value!r} is no name; expected up to 63 letters, digits, `_`, `-`, `.`, such as per_client"
-            )
-        return cls(value)
+    pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+    example = "per_client"
+    otherwise = "no name; expected up to 63 letters, digits, `_`, `-`, `.`, such as per_client"
 
 
-class ReasonCode(str):
+class ReasonCode(Text):
     """The stable code of a refusal."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
-    example: ClassVar[str] = "rate_limit.exceeded"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(f"{value!r} is no reason; expected one such as rate_limit.exceeded")
-        return cls(value)
+    pattern = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
+    example = "rate_limit.exceeded"
+    otherwise = "no reason; expected one such as rate_limit.exceeded"
 
 
-class LoggedField(str):
+class LoggedField(Text):
     """What of a request may stand in logs and decisions, and can be kept out of them."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = (
+    pattern = (
         r"^(client\.ip|auth\.id|path\.[A-Za-z_][A-Za-z0-9_]*|query:[^\x00-\x20]+"
         r"|header:[!#$%&'*+\-.^_`|~0-9A-Za-z]+)$"
     )
-    example: ClassVar[str] = "query:token"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
-            raise ValueError(
-                f"{value!r} is no field; expected client.ip, auth.id, path.NAME, query:NAME or header:NAME"
-            )
-        return cls(value)
+    example = "query:token"
+    otherwise = "no field; expected client.ip, auth.id, path.NAME, query:NAME or header:NAME"
 
 
 METHODS = (
@@ -87,38 +70,30 @@ class Method(str):
         return cls(value)
 
 
-class HostPattern(str):
+class HostPattern(Text):
     """A host, or `*.example.com` for every host below it; lower case, without a port."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?$|^\[[0-9A-Fa-f:.]+\]$"
-    example: ClassVar[str] = "*.example.com"
+    pattern = r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?$|^\[[0-9A-Fa-f:.]+\]$"
+    example = "*.example.com"
+    otherwise = "no host; expected one such as api.example.com or *.example.com, no port"
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(
-                f"{value!r} is no host; expected one such as api.example.com or *.example.com, no port"
-            )
-        return cls(value.lower())
+        return cls(super().parse(value).lower())
 
 
 _SEGMENT = r"[^/{}*?#%\\\s\x00-\x1f\x7f]+"
 _PARAM = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
 
 
-class ExactPath(str):
+class ExactPath(Text):
     """A path without parameters."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = rf"^/({_SEGMENT}(/{_SEGMENT})*/?)?$"
-    example: ClassVar[str] = "/health"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(f"{value!r} is no path without parameters; expected one such as /health")
-        return cls(value)
+    pattern = rf"^/({_SEGMENT}(/{_SEGMENT})*/?)?$"
+    example = "/health"
+    otherwise = "no path without parameters; expected one such as /health"
 
 
 class PathPattern(str):

@@ -28,6 +28,22 @@ class Unit(Protocol):
         ...
 
 
+class Text(str):
+    """Text of one form: types of it say which by `pattern`, and what is wrong with `otherwise`."""
+
+    __slots__ = ()
+    pattern: ClassVar[str]
+    example: ClassVar[str]
+    otherwise: ClassVar[str]
+    """What text of another form is, and what is expected."""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
+            raise ValueError(f"{value!r} is {cls.otherwise}")
+        return cls(value)
+
+
 _SECONDS = {
     "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0,
 }  # fmt: skip
@@ -220,18 +236,13 @@ class Network(str):
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 
 
-class HeaderName(str):
+class HeaderName(Text):
     """The name of a header field (RFC 9110, section 5.1)."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = rf"^{_NAME}$"
-    example: ClassVar[str] = "X-Request-ID"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
-            raise ValueError(f"{value!r} is no header name; expected one such as X-Request-ID")
-        return cls(value)
+    pattern = rf"^{_NAME}$"
+    example = "X-Request-ID"
+    otherwise = "no header name; expected one such as X-Request-ID"
 
 
 class HeaderValue(str):
@@ -256,15 +267,10 @@ class HeaderValue(str):
         return cls(value)
 
 
-class FilePath(str):
+class FilePath(Text):
     """A file that is read while loading; a relative path starts beside the policy file."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^[^\x00\ud800-\udfff]+$"
-    example: ClassVar[str] = "/run/tls/ca.crt"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
-            raise ValueError(f"{value!r} is no path; expected one such as /run/tls/ca.crt")
-        return cls(value)
+    pattern = r"^[^\x00\ud800-\udfff]+$"
+    example = "/run/tls/ca.crt"
+    otherwise = "no path; expected one such as /run/tls/ca.crt"

@@ -35,13 +35,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
 from proxy.config.spelling import spelled
-from proxy.config.units import Size
+from proxy.config.units import Size, Text
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Request
 from proxy.headers import Headers
@@ -59,22 +59,18 @@ _EVERYTHING = sys.maxsize
 _UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
-class MediaType(str):
+class MediaType(Text):
     """A media type without parameters, or all subtypes of one: `application/*`."""
 
     __slots__ = ()
 
-    pattern: ClassVar[str] = r"^[!#$%&'+\-.^_`|~0-9A-Za-z]+/(\*|[!#$%&'+\-.^_`|~0-9A-Za-z]+)$"
-    example: ClassVar[str] = "application/json"
+    pattern = r"^[!#$%&'+\-.^_`|~0-9A-Za-z]+/(\*|[!#$%&'+\-.^_`|~0-9A-Za-z]+)$"
+    example = "application/json"
+    otherwise = "no media type; expected one such as application/json or image/*, without parameters"
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(
-                f"{value!r} is no media type; expected one such as application/json or image/*,"
-                " without parameters"
-            )
-        return cls(value.lower())
+        return cls(super().parse(value).lower())
 
 
 class SizeLimitConfig(PolicyConfig, frozen=True, kw_only=True):

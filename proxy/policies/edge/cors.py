@@ -43,9 +43,8 @@ caches, and preflights that reach an application which answers `OPTIONS` with an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
@@ -56,6 +55,7 @@ from proxy.config.units import Duration, HeaderName, Unit
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, ExchangeKey, Response
 from proxy.headers import HeaderBlock, Line, header_line
+from proxy.policies.origins import PageOrigin
 from proxy.policy import Services
 
 ORIGIN = (403, "cors.origin", "Pages of this origin may not call this service.")
@@ -71,28 +71,13 @@ _CORS_FIELDS = frozenset(
 )
 _MOST_NAMES = 16
 """Of headers that a decision says to add; who asks for more wants something else."""
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
-class Origin(str):
-    """An origin as browsers serialise it (WHATWG HTML, "serialization of an origin"), `null`, or `*`."""
+class Origin(PageOrigin):
+    """An origin as browsers serialise it, `null`, or `*`."""
 
     __slots__ = ()
-
-    pattern: ClassVar[str] = (
-        r"^(\*|null|[A-Za-z][A-Za-z0-9+.\-]*://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(:\d{1,5})?)$"
-    )
-    example: ClassVar[str] = "https://app.example"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(
-                f"{value!r} is no origin; expected scheme://host or scheme://host:port, without a path or a"
-                " pattern, such as https://app.example"
-            )
-        origin = value.lower()
-        return cls(origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], "")))
+    pattern = PageOrigin.pattern.replace("null", r"\*|null", 1)
 
 
 class CorsConfig(PolicyConfig, frozen=True, kw_only=True):

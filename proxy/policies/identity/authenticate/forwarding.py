@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import msgspec
 
-from proxy.config.units import HeaderName
+from proxy.config.units import HeaderName, Text
 from proxy.exchange import Identity
 from proxy.header_lines import spellings
 
@@ -18,19 +18,13 @@ _NOT_IN_HEADERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _CLAIM = "auth.claims."
 
 
-class Fact(str):
+class Fact(Text):
     """What is known of a caller: `auth.id`, `auth.method`, or a claim, at any depth."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^auth\.(id|method|claims(\.[A-Za-z0-9_:/-]{1,100}){1,8})$"
-    example: ClassVar[str] = "auth.id"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
-            known = "auth.id, auth.method or auth.claims.NAME"
-            raise ValueError(f"{value!r} is nothing that is known of a caller; expected {known}")
-        return cls(value)
+    pattern = r"^auth\.(id|method|claims(\.[A-Za-z0-9_:/-]{1,100}){1,8})$"
+    example = "auth.id"
+    otherwise = "nothing that is known of a caller; expected auth.id, auth.method or auth.claims.NAME"
 
     def of(self, identity: Identity) -> str | None:
         """As a header has it; None where the caller has no such claim.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any
 
 from proxy.algorithms.signatures import decode
 from proxy.algorithms.strict_json import NotStrict, Structure
+from proxy.config.units import Text
 from proxy.policies.identity.webhook_signature.content import Message, NotAsAgreed
 from proxy.policies.identity.webhook_signature.letter import Forged, Letter
 from proxy.policies.json_body import json_in
@@ -39,14 +40,13 @@ _URL = re.compile(
 _DIGESTS = {1: "sha1", 2: "sha256"}
 
 
-class TopicArn(str):
+class TopicArn(Text):
     """The name of a topic of SNS."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = (
-        r"^arn:aws(-cn|-us-gov)?:sns:[a-z0-9-]{3,40}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
-    )
-    example: ClassVar[str] = "arn:aws:sns:eu-west-1:123456789012:orders"
+    pattern = r"^arn:aws(-cn|-us-gov)?:sns:[a-z0-9-]{3,40}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+    example = "arn:aws:sns:eu-west-1:123456789012:orders"
+    otherwise = f"no topic; expected one such as {example}"
 
     @property
     def region(self) -> str:
@@ -57,12 +57,6 @@ class TopicArn(str):
     def domain(self) -> str:
         """Under which the region's hosts are."""
         return "amazonaws.com.cn" if self.startswith("arn:aws-cn:") else "amazonaws.com"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
-            raise ValueError(f"{value!r} is no topic; expected one such as {cls.example}")
-        return cls(value)
 
 
 class AwsSns:

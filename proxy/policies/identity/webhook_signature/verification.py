@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Meta
@@ -15,7 +14,7 @@ from proxy.algorithms.signed_template import Template
 from proxy.algorithms.timestamps import TimeUnit
 from proxy.config.schema import Schema
 from proxy.config.secrets import Secret
-from proxy.config.units import HeaderName
+from proxy.config.units import HeaderName, Text
 from proxy.policies.identity.webhook_signature.schemes import PRESETS, Scheme, Stamp
 from proxy.policies.public_url import PublicUrl
 
@@ -27,18 +26,13 @@ TOKEN = "token"  # noqa: S105  # the name of a scheme
 _PORTS = {"http": 80, "https": 443}
 
 
-class JsonPointer(str):
+class JsonPointer(Text):
     """A place in a JSON document (RFC 6901), through objects only."""
 
     __slots__ = ()
-    pattern: ClassVar[str] = r"^(/([^/~]|~[01])+)+$"
-    example: ClassVar[str] = "/data/timestamp"
-
-    @classmethod
-    def parse(cls, value: object) -> Self:
-        if not isinstance(value, str) or not re.fullmatch(cls.pattern, value):
-            raise ValueError(f"{value!r} is no JSON pointer; expected one such as {cls.example}")
-        return cls(value)
+    pattern = r"^(/([^/~]|~[01])+)+$"
+    example = "/data/timestamp"
+    otherwise = "no JSON pointer; expected one such as /data/timestamp"
 
 
 class TimestampConfig(Schema, frozen=True, kw_only=True):
