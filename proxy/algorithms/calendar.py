@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 
 DAY = 86400
 WEEK = 7 * DAY
-MONTH = 30 * DAY
-"""What a month counts for where it has no beginning."""
 _FIRST_MONDAY = 4 * DAY
 """1970-01-05."""
 

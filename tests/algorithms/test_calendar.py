@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.algorithms.calendar import DAY, MONTH, WEEK, is_calendar, period
+from proxy.algorithms.calendar import DAY, WEEK, is_calendar, period
 
+MONTH = 30 * DAY
+"""What limits have as the period of a month."""
 _TIMES = st.floats(0, 4_102_444_800)  # to the year 2100
 _PERIODS = st.sampled_from([1, 60, 900, 3600, 4 * 3600, DAY, WEEK])
 
