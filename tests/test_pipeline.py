@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import Rejection, UpstreamError
+from proxy.errors import UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Outcome, Response
 from proxy.pipeline import Pipeline, Waiting
 from proxy.policy import MADE, Hooks
 from proxy.testing import FakeUpstream, exchange, route
+from tests.trials import REFUSAL, answer, asking, break_down, refuse
 
-REFUSAL = Rejection(403, "test.refused", "Not today.")
 OUTCOME = Outcome(status=200, ended=1.0)
 ATTEMPT = Attempt(number=1, upstream="app", started=0.0, ended=1.0, status=200)
 
@@ -46,28 +46,6 @@ class Recorder:
 
     def on_finish(self, _: Exchange, __: Outcome) -> None:
         self._said.append(f"{self._name} finish")
-
-
-def deciding(decide: Callable[[Exchange], Response | None], *, waits: bool = False) -> Hooks:
-    """A policy with a request hook only: a plain function, or a coroutine."""
-
-    async def on_request(asked: Exchange) -> Response | None:
-        await asyncio.sleep(0)
-        return decide(asked)
-
-    return Hooks(on_request=on_request if waits else decide)
-
-
-def refuse(_: Exchange) -> Response | None:
-    raise REFUSAL
-
-
-def break_down(_: Exchange) -> Response | None:
-    raise ZeroDivisionError("a bug")
-
-
-def answer(_: Exchange) -> Response | None:
-    return Response(204)
 
 
 def stamp(name: str) -> Hooks:
@@ -121,7 +99,7 @@ async def test_plain_and_waiting_request_hooks_keep_their_order() -> None:
     said: list[str] = []
 
     def saying(word: str, *, waits: bool = False) -> Hooks:
-        return deciding(lambda _: said.append(word), waits=waits)
+        return asking(lambda _: said.append(word), waits=waits)
 
     await route(saying("a", waits=True), saying("b"), saying("c", waits=True)).respond(exchange())
 
@@ -132,7 +110,7 @@ async def test_plain_and_waiting_request_hooks_keep_their_order() -> None:
 async def test_an_answer_stops_the_way_in_and_is_dressed(waits: bool) -> None:
     said: list[str] = []
     upstream = FakeUpstream(200)
-    pipeline = route(deciding(answer, waits=waits), Recorder("later", said), upstream=upstream)
+    pipeline = route(asking(answer, waits=waits), Recorder("later", said), upstream=upstream)
 
     response = await pipeline.respond(exchange())
 
@@ -144,10 +122,10 @@ async def test_an_answer_stops_the_way_in_and_is_dressed(waits: bool) -> None:
 async def test_a_refusal_is_a_problem_and_is_dressed(plainly: bool) -> None:
     asked = exchange()
 
-    response = await responded(route(stamp("on"), deciding(refuse)), asked, plainly=plainly)
+    response = await responded(route(stamp("on"), asking(refuse)), asked, plainly=plainly)
 
     assert isinstance(response.content, bytes)
-    assert (403, "test.refused", "Not today.") == (
+    assert (403, "trial.refused", "Not today.") == (
         response.status,
         json.loads(response.content)["reason"],
         json.loads(response.content)["detail"],
@@ -162,7 +140,7 @@ async def test_a_bug_is_a_500_without_detail_and_is_dressed(
 ) -> None:
     asked = exchange()
 
-    response = await responded(route(stamp("on"), deciding(break_down)), asked, plainly=plainly)
+    response = await responded(route(stamp("on"), asking(break_down)), asked, plainly=plainly)
 
     assert isinstance(response.content, bytes)
     assert (500, "internal.error") == (response.status, json.loads(response.content)["reason"])
@@ -312,10 +290,10 @@ async def test_what_such_a_hook_decides_later_counts(
     ("policy", "plain"),
     [
         pytest.param(Hooks(), True, id="no hook"),
-        pytest.param(deciding(answer), True, id="a plain request hook"),
+        pytest.param(asking(answer), True, id="a plain request hook"),
         pytest.param(waiting(answer), True, id="one that waits now and then"),
         pytest.param(stamp("x"), True, id="a response hook"),
-        pytest.param(deciding(answer, waits=True), False, id="a request hook that waits"),
+        pytest.param(asking(answer, waits=True), False, id="a request hook that waits"),
         pytest.param(Hooks(around=lambda e, f: f(e)), False, id="one that owns the call"),
     ],
 )
@@ -324,12 +302,12 @@ def test_a_route_is_plain_where_nothing_waits(policy: Hooks, plain: bool) -> Non
 
 
 def test_a_plain_route_admits_what_nobody_answers() -> None:
-    assert route(deciding(lambda _: None), deciding(lambda _: None)).admit(exchange()) is None
+    assert route(asking(lambda _: None), asking(lambda _: None)).admit(exchange()) is None
 
 
 @both_ways
 async def test_the_first_answer_counts(plainly: bool) -> None:
-    first, second = deciding(lambda _: Response(201)), deciding(lambda _: Response(202))
+    first, second = asking(lambda _: Response(201)), asking(lambda _: Response(202))
 
     response = await responded(route(first, second), exchange(), plainly=plainly)
 

@@ -22,7 +22,7 @@ from proxy.testing import FakeUpstream, route
 Decide = Callable[[Exchange], Response | None]
 Own = Callable[[Exchange, Forward], Awaitable[Response]]
 
-REFUSAL = Rejection(403, "trial.refused", facts={"limit": 3})
+REFUSAL = Rejection(403, "trial.refused", "Not today.", facts={"limit": 3})
 
 
 def refuse(_: Exchange) -> Response | None:

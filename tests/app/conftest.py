@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.seawall import POLICIES
 from tests.app.trial import Files, trial_kind
 from tests.wire.harness import Echo, RawUpstream
 
@@ -28,3 +29,11 @@ async def upstream() -> AsyncIterator[RawUpstream]:
     """An upstream that answers everything with 200 `ok`."""
     async with RawUpstream(Echo()) as upstream:
         yield upstream
+
+
+@pytest.fixture
+def policies(tmp_path: Path, upstream: RawUpstream) -> Path:
+    """A file with a route to it."""
+    path = tmp_path / "policies.yaml"
+    path.write_text(POLICIES.format(port=upstream.port))
+    return path

@@ -5,29 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.app.seawall import POLICIES, Seawall, seawall, start
-from tests.wire.harness import Echo, Peer, RawUpstream, until
+from tests.wire.harness import Peer, RawUpstream, until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[RawUpstream]:
-    async with RawUpstream(Echo()) as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def policies(tmp_path: Path, upstream: RawUpstream) -> Path:
-    path = tmp_path / "policies.yaml"
-    path.write_text(POLICIES.format(port=upstream.port))
-    return path
 
 
 async def get(port: int, path: str = "/", **options: object) -> httpx.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,20 +16,7 @@ from proxy.app import process
 from proxy.app.mounts import Mount
 from proxy.config.inputs import Inputs
 from tests.app.seawall import POLICIES, ROOT, seawall
-from tests.wire.harness import PATIENCE, Echo, RawUpstream
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[RawUpstream]:
-    async with RawUpstream(Echo()) as upstream:
-        yield upstream
-
-
-@pytest.fixture
-def policies(tmp_path: Path, upstream: RawUpstream) -> Path:
-    path = tmp_path / "policies.yaml"
-    path.write_text(POLICIES.format(port=upstream.port))
-    return path
+from tests.wire.harness import PATIENCE
 
 
 def edit(policies: Path, old: str, new: str) -> None:

@@ -320,3 +320,11 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+async def secured(running: Running, trusting: ssl.SSLContext) -> Peer:
+    """A client over TLS."""
+    ends = await asyncio.open_connection("127.0.0.1", running.port, ssl=trusting, server_hostname="localhost")
+    peer = Peer(*ends)
+    running.opened.append(peer)
+    return peer

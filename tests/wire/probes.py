@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from proxy.wire.upstream_connection import UpstreamConnection
 from tests.wire.harness import Peer, Running
 
 GET = b"GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n"
+POST = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MiB = 2**20
 BUFFERED = 40 * MiB
@@ -41,6 +43,37 @@ class Reads:
 
     async def on_request(self, exchange: Exchange) -> None:
         self.body = await exchange.body()
+
+
+class ReadsAnswer:
+    """A policy that reads the body of each answer, up to its limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.read: list[bytes | None] = []
+
+    async def around(self, exchange: Exchange, forward: Forward) -> Response:
+        response = await forward(exchange)
+        self.read.append(await response.body(self.limit))
+        return response
+
+
+class Script:
+    """An upstream of which each connection does what the next entry says; the last one repeats."""
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = list(steps)
+        self.requests: list[bytes] = []
+
+    async def __call__(self, peer: Peer) -> None:
+        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+        await step(self, peer)
+
+
+async def answers(script: Script, peer: Peer) -> None:
+    while True:
+        script.requests.append(b"".join(await peer.message())[:4])
+        peer.send(OK)
 
 
 class Limits:

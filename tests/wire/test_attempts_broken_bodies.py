@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from proxy.exchange import Exchange, Forward, Response
 from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, once, until, wire
-from tests.wire.probes import GET
+from tests.wire.probes import GET, ReadsAnswer
 
 pytestmark = BOTH_LOOPS
 
@@ -145,16 +144,3 @@ async def test_an_upload_whose_framing_breaks_is_answered_400_and_broken_off_at_
     assert b"Connection: close\r\n" in answer
     assert not seen.endswith(b"0\r\n\r\n")
     assert [(None, None)] == running.records.attempts  # it is not the upstream's fault
-
-
-class ReadsAnswer:
-    """A policy that reads the body of each answer, up to its limit."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.read: list[bytes | None] = []
-
-    async def around(self, exchange: Exchange, forward: Forward) -> Response:
-        response = await forward(exchange)
-        self.read.append(await response.body(self.limit))
-        return response

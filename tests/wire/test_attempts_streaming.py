@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from proxy.exchange import AttemptLimits, Exchange, Forward, Response
+from proxy.exchange import AttemptLimits, Exchange
 from proxy.wire.serving import WireSettings
 from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
-from tests.wire.probes import BLOCK, GET, WAYS, MiB, held_by_proxy, received
+from tests.wire.probes import BLOCK, GET, WAYS, MiB, ReadsAnswer, held_by_proxy, received
 
 pytestmark = BOTH_LOOPS
 
@@ -193,19 +193,6 @@ async def test_a_body_that_moves_in_one_direction_keeps_the_other_from_expiring(
 
 def _has_received(running: Running, size: int) -> bool:
     return received(running) >= size
-
-
-class ReadsAnswer:
-    """A policy that reads the body of each answer, up to its limit."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.read: list[bytes | None] = []
-
-    async def around(self, exchange: Exchange, forward: Forward) -> Response:
-        response = await forward(exchange)
-        self.read.append(await response.body(self.limit))
-        return response
 
 
 @pytest.mark.parametrize(

@@ -10,43 +10,15 @@ import ssl
 from typing import Any
 
 import pytest
-import trustme
 
 from proxy.wire import handshake
 from proxy.wire.handshake import TlsAcceptor
 from proxy.wire.serving import WireSettings
-from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, secured, until, wire
 
 pytestmark = BOTH_LOOPS
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-@pytest.fixture(scope="module")
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-async def secured(running: Running, trusting: ssl.SSLContext) -> Peer:
-    peer = Peer(
-        *await asyncio.open_connection("127.0.0.1", running.port, ssl=trusting, server_hostname="localhost")
-    )
-    running.opened.append(peer)
-    return peer
 
 
 class ByHand:

@@ -17,7 +17,8 @@ from proxy.wire.intake import check_head_so_far
 from proxy.wire.serving import HeadCaps
 from tests.wire.attacks import OK, get
 from tests.wire.bare import bare
-from tests.wire.harness import Echo, Peer, RawUpstream, Running, wire
+from tests.wire.harness import Echo, Peer, RawUpstream, wire
+from tests.wire.probes import ask
 
 CAPS = HeadCaps(target=100, head=400, fields=3)
 
@@ -155,14 +156,6 @@ class Sees:
 
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-async def ask(running: Running, request: bytes = GET) -> tuple[bytes, bytes]:
-    peer = await running.connect()
-    peer.send(request)
-    answer = await peer.message()
-    peer.close()
-    return answer
 
 
 async def seen_of(request: bytes, **options: Any) -> Exchange:

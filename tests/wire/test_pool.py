@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
-from tests.wire.probes import GET, OK, ask, refusal
+from tests.wire.probes import GET, OK, POST, Script, answers, ask, refusal
 
 pytestmark = BOTH_LOOPS
-
-
-POST = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
-
-
-class Script:
-    """An upstream of which each connection does what the next entry says; the last one repeats."""
-
-    def __init__(self, *steps: Any) -> None:
-        self.steps = list(steps)
-        self.requests: list[bytes] = []
-
-    async def __call__(self, peer: Peer) -> None:
-        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
-        await step(self, peer)
-
-
-async def answers(script: Script, peer: Peer) -> None:
-    while True:
-        script.requests.append(b"".join(await peer.message())[:4])
-        peer.send(OK)
 
 
 async def answers_once_and_closes_on_the_next(script: Script, peer: Peer) -> None:

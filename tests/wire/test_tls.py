@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 
-import pytest
-import trustme
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, secured, until, wire
 
 pytestmark = BOTH_LOOPS
 
 LARGE = bytes(range(256)) * 4096
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-@pytest.fixture(scope="module")
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-async def secured(running: Running, trusting: ssl.SSLContext) -> Peer:
-    ends = await asyncio.open_connection("127.0.0.1", running.port, ssl=trusting, server_hostname="localhost")
-    peer = Peer(*ends)
-    running.opened.append(peer)
-    return peer
 
 
 def post(size: int) -> bytes:

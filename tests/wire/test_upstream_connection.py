@@ -8,21 +8,14 @@ import json
 import pytest
 
 from proxy.wire.upstream_connection import MAX_RESPONSE_HEAD
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, once, until, wire
+from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, once, until, wire
+from tests.wire.probes import ask
 
 pytestmark = BOTH_LOOPS
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-async def ask(running: Running, request: bytes = GET) -> tuple[bytes, bytes]:
-    peer = await running.connect()
-    peer.send(request)
-    answer = await peer.message()
-    peer.close()
-    return answer
 
 
 NO_ANSWERS = {

@@ -19,27 +19,15 @@ import trustme
 
 from proxy.exchange import Exchange
 from proxy.wire.pool import Address
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, wire
+from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, wire
+from tests.wire.probes import ask
 
 pytestmark = BOTH_LOOPS
 
 GET = b"GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
 
-async def ask(running: Running, request: bytes = GET) -> tuple[bytes, bytes]:
-    peer = await running.connect()
-    peer.send(request)
-    answer = await peer.message()
-    peer.close()
-    return answer
-
-
 # ---- TLS
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
 
 
 @contextlib.asynccontextmanager
