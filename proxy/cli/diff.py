@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,9 @@ from proxy.app.compile import Plan
 from proxy.cli.loading import planned
 from proxy.cli.options import (
     allow_literal_secrets_option,
-    count_of,
     env_option,
     format_option,
-    problem_as_json,
+    say_problems,
     seal_key_file_option,
     upstream_option,
 )
@@ -76,20 +75,11 @@ def diff(
         except ConfigError as error:
             problems[path] = error.problems
     if problems:
-        _say_problems(problems, output)
+        say_problems(problems, output)
         sys.exit(1)
     compared = _compare(*plans)
     click.echo(_as_json(compared) if output == "json" else _as_text(compared))
     sys.exit(1 if tells and (compared.differences or compared.moved) else 0)
-
-
-def _say_problems(problems: Mapping[Path, Sequence[Problem]], output: str) -> None:
-    if output == "json":
-        found = [problem_as_json(problem) for each in problems.values() for problem in each]
-        click.echo(json.dumps({"problems": found}, indent=2))
-        return
-    for path, each in problems.items():
-        click.echo("\n".join([*map(str, each), f"{path}: {count_of(len(each))}"]), err=True)
 
 
 def _compare(before: Plan, after: Plan) -> _Compared:

@@ -11,11 +11,10 @@ import click
 
 from proxy.cli.options import (
     allow_literal_secrets_option,
-    count_of,
     env_option,
     format_option,
     policies_option,
-    problem_as_json,
+    say_problems,
     seal_key_file_option,
     upstream_option,
 )
@@ -59,10 +58,7 @@ def effective(
             default_upstream=upstream,
         )
     except ConfigError as error:
-        if output == "json":
-            click.echo(json.dumps({"problems": list(map(problem_as_json, error.problems))}, indent=2))
-        else:
-            click.echo(f"{error}\n{policies}: {count_of(len(error.problems))}", err=True)
+        say_problems({policies: error.problems}, output)
         sys.exit(1)
     names = [NO_ROUTE, *(entry.name for entry in configuration.routes)]
     if route is not None and route not in names:

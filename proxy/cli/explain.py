@@ -17,10 +17,9 @@ from proxy.cli.admin_client import admin_option, ask, token_file_option
 from proxy.cli.explain_text import decision_as_text, request_as_text
 from proxy.cli.options import (
     allow_literal_secrets_option,
-    count_of,
     env_option,
     format_option,
-    problem_as_json,
+    say_problems,
     seal_key_file_option,
     upstream_option,
 )
@@ -153,10 +152,7 @@ def explain(
     try:
         found = _rehearsed(**options)
     except ConfigError as error:
-        if output == "json":
-            click.echo(json.dumps({"problems": list(map(problem_as_json, error.problems))}, indent=2))
-        else:
-            click.echo(f"{error}\n{options['policies']}: {count_of(len(error.problems))}", err=True)
+        say_problems({options["policies"]: error.problems}, output)
         sys.exit(1)
     click.echo(json.dumps(found, indent=2) if output == "json" else request_as_text(found))
 

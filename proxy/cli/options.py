@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -116,6 +118,16 @@ format_option = click.option(
 def count_of(number: int, what: str = "problem") -> str:
     """`1 problem`, `2 problems`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def say_problems(problems: Mapping[Path, Sequence[Problem]], output: str) -> None:
+    """Of files that cannot be used: for people on standard error, for programs on standard output."""
+    if output == "json":
+        found = [problem_as_json(problem) for each in problems.values() for problem in each]
+        click.echo(json.dumps({"problems": found}, indent=2))
+        return
+    for path, each in problems.items():
+        click.echo("\n".join([*map(str, each), f"{path}: {count_of(len(each))}"]), err=True)
 
 
 def problem_as_json(problem: Problem) -> dict[str, object]:
