@@ -4,89 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
-from proxy.app.vault import vault
 from proxy.config.keys import Key
 from proxy.config.units import Duration, Size, StatusSet
-from proxy.errors import Rejection, StoreError, UpstreamError
+from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Exchange, Identity, Response
 from proxy.headers import Headers
 from proxy.policies.answers.idempotency import Idempotency, IdempotencyConfig
-from proxy.policies.answers.idempotency.respond import OnDuplicateConfig, RespondConfig
-from proxy.policy import Hooks, Services
+from proxy.policies.answers.idempotency.respond import OnDuplicateConfig
+from proxy.policy import Hooks
 from proxy.shadow import in_shadow
-from proxy.stores.memory import MemoryStore
-from proxy.testing import Chunks, FakeClock, FakeUpstream, exchange, fake_services, route
-from tests.policies.away import Remote
+from proxy.testing import Chunks, FakeClock, FakeUpstream, fake_services, route
+from tests.policies.answers.shop import (
+    ALREADY,
+    BY_BODY,
+    BY_HEADER,
+    CREATED,
+    IN_FLIGHT,
+    TICKET,
+    Shop,
+    a_config,
+    asked,
+    is_replayed,
+    ticket,
+)
 from tests.policies.reading import fields, problems, refusal
-
-BY_HEADER = (Key("header:Idempotency-Key"),)
-BY_BODY = (Key("route.name"), Key("body:/external_source"), Key("body:/external_id"))
-TICKET = b'{"external_source": "freshdesk", "external_id": 7, "subject": "A"}'
-ALREADY = RespondConfig(
-    json={
-        "status": "already_exists",
-        "ticket_id": "{{ stored.body.ticket.id }}",
-        "message": "Ticket {{ stored.body.ticket.id }} already processed (idempotent)",
-    }
-)
-CREATED = Response(
-    201,
-    Headers([(b"Content-Type", b"application/json"), (b"Set-Cookie", b"a=1"), (b"Set-Cookie", b"b=2")]),
-    b'{"ticket": {"id": 42}}',
-    "Made",
-)
-IN_FLIGHT = (409, "idempotency.in_flight")
-
-
-def a_config(key: tuple[Key, ...] = BY_HEADER, **settings: Any) -> IdempotencyConfig:
-    return IdempotencyConfig(key=key, **settings)
-
-
-def asked(
-    key: str | None = "k1",
-    method: str = "POST",
-    path: str = "/pay",
-    body: bytes | Chunks = b"10",
-    **more: Any,
-) -> Exchange:
-    headers: dict[str, str] = {} if key is None else {"Idempotency-Key": key}
-    return exchange(method, path, body=body, headers=headers | more.pop("headers", {}), **more)
-
-
-def ticket(body: bytes = TICKET) -> Exchange:
-    return exchange("POST", "/tickets", body=body)
-
-
-class Shop:
-    """A route with the policy, in front of an upstream that plays a script."""
-
-    def __init__(self, *script: Any, services: Services | None = None, **settings: Any) -> None:
-        self.clock = FakeClock()
-        self.services = services or fake_services(self.clock, name="idempotency/shop")
-        self.upstream = FakeUpstream(*(script or (CREATED,)))
-        key = settings.pop("key", BY_HEADER)
-        self.policy = Idempotency(a_config(key, **settings), self.services)
-        self.pipeline = route(self.policy, upstream=self.upstream)
-
-    async def ask(self, request: Exchange | None = None) -> Response:
-        return await self.pipeline.respond(request or asked())
-
-    @property
-    def calls(self) -> int:
-        return len(self.upstream.seen)
-
-
-def is_replayed(response: Response) -> bool:
-    return response.headers.get("Idempotent-Replayed") == "true"
 
 
 async def test_a_repetition_gets_the_first_answer_and_the_upstream_is_not_called() -> None:
@@ -488,54 +435,6 @@ async def test_a_late_first_answer_does_not_replace_that_of_the_second() -> None
     assert second.content == (await shop.ask()).content
 
 
-# ---- without the store
-
-
-class Away(MemoryStore):
-    """A store that fails at one of its verbs."""
-
-    def __init__(self, clock: FakeClock, verb: str) -> None:
-        super().__init__(clock)
-        self.verb = verb
-
-    async def claim(self, key: str, value: bytes, ttl: float) -> bytes | None:
-        if self.verb == "claim":
-            raise StoreError("out of reach")
-        return await super().claim(key, value, ttl)
-
-    async def confirm(self, key: str, expected: bytes, value: bytes, ttl: float) -> bool:
-        if self.verb == "confirm":
-            raise StoreError("out of reach")
-        return await super().confirm(key, expected, value, ttl)
-
-
-def without_a_store(verb: str, **settings: Any) -> Shop:
-    clock = FakeClock()
-    services = replace(fake_services(clock), store=Away(clock, verb))
-    return Shop(services=services, **settings)
-
-
-async def test_without_the_store_it_is_refused() -> None:
-    answer = await without_a_store("claim").ask()
-
-    assert (503, "idempotency.unavailable") == refusal(answer)
-    assert answer.headers.get("Retry-After")
-
-
-async def test_or_it_passes_unguarded() -> None:
-    shop = without_a_store("claim", when_store_fails="allow")
-
-    assert [201, 201] == [(await shop.ask()).status for _ in range(2)]
-
-
-async def test_where_it_fails_after_the_answer_the_client_gets_it_and_the_key_stays_under_way() -> None:
-    shop = without_a_store("confirm")
-
-    first, second = await shop.ask(), await shop.ask()
-
-    assert (201, IN_FLIGHT) == (first.status, refusal(second))
-
-
 # ---- by the body, in an operator's words
 
 
@@ -655,80 +554,3 @@ def test_check_says_it_in_words() -> None:
     expected = "at most one answered in 1d, for each value of the header Idempotency-Key"
 
     assert (expected,) == a_config().in_words()
-
-
-async def test_without_the_store_it_may_go_on_in_memory() -> None:
-    clock = FakeClock()
-    services = replace(fake_services(clock), store=Remote(clock, away=True))
-    shop = Shop(services=services, when_store_fails="local")
-
-    first, again = await shop.ask(), await shop.ask()
-
-    assert (1, [False, True]) == (shop.calls, [is_replayed(first), is_replayed(again)])
-
-
-# ---- sealed
-
-
-def sealed_shop(clock: FakeClock, store: MemoryStore, keys: str, **settings: Any) -> Shop:
-    made = partial(vault, {"SEAWALL_SEAL_KEY": keys}, Random(1))
-    return Shop(services=replace(fake_services(clock, name="s"), store=store, vault=made), **settings)
-
-
-async def test_a_sealed_answer_is_given_again_and_cannot_be_read_in_the_store() -> None:
-    clock = FakeClock()
-    store = MemoryStore(clock)
-    shop = sealed_shop(clock, store, "11" * 32)
-
-    await shop.ask()
-    [kept] = [value for _, value, _ in store._values.items.values()]  # type: ignore[attr-defined]  # a dict
-
-    assert is_replayed(again := await shop.ask())
-    assert CREATED.content == again.content
-    assert [] == [word for word in (b"ticket", b"42", b"Set-Cookie", b"Made") if word in kept]
-
-
-@pytest.mark.parametrize(
-    ("keys", "replayed"),
-    [
-        pytest.param("22" * 32 + "," + "11" * 32, True, id="a new key before the old one"),
-        pytest.param("22" * 32, False, id="without the old one"),
-    ],
-)
-async def test_after_a_change_of_keys(keys: str, replayed: bool) -> None:
-    clock = FakeClock()
-    store = MemoryStore(clock)
-    await sealed_shop(clock, store, "11" * 32).ask()
-    after = sealed_shop(clock, store, keys)
-
-    again = await after.ask()
-
-    expected = (201, None) if replayed else (409, "idempotency.answer_not_kept")
-    assert 0 == after.calls
-    assert expected == ((again.status, None) if replayed else refusal(again))
-
-
-async def test_an_answer_in_the_clear_is_not_believed_where_answers_are_sealed() -> None:
-    clock = FakeClock()
-    store = MemoryStore(clock)
-    await Shop(services=replace(fake_services(clock, name="s"), store=store)).ask()
-
-    again = await sealed_shop(clock, store, "11" * 32).ask()
-
-    assert (409, "idempotency.answer_not_kept") == refusal(again)
-
-
-async def test_an_answer_that_was_moved_to_another_key_is_not_given() -> None:
-    clock = FakeClock()
-    store = MemoryStore(clock)
-    shop = sealed_shop(clock, store, "11" * 32)
-    await shop.ask(asked("mine"))
-    items: Any = store._values.items
-    [[place, (until, word, size)]] = items.items()
-    await shop.ask(asked("yours"))
-    [other] = [key for key in items if key != place]
-    items[other] = (until, word, size)
-
-    again = await shop.ask(asked("yours"))
-
-    assert (409, "idempotency.answer_not_kept") == refusal(again)
