@@ -51,11 +51,16 @@ def test_whoever_contributes_is_told_where_each_part_is() -> None:
     ]
 
     parts = [
-        path.name
-        for path in (ROOT / "proxy").iterdir()
-        if path.name not in ("__init__.py", "__pycache__", "py.typed")
+        path.name for path in (ROOT / "proxy").iterdir() if path.name not in ("__init__.py", "__pycache__")
     ]
     assert sorted(parts) == sorted(told)
+
+
+def test_every_page_is_listed() -> None:
+    listed = re.findall(r"\]\(([^)#]+)", (ROOT / "docs" / "README.md").read_text())
+    pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+
+    assert [] == [page for page in pages if page not in listed]
 
 
 def test_every_decision_is_listed_once_and_in_order() -> None:
