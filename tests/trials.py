@@ -8,12 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy.errors import Rejection
-from proxy.exchange import (
-    Exchange,
-    Forward,
-    Outcome,
-    Response,
-)
+from proxy.exchange import Exchange, Forward, Outcome, Response
 from proxy.pipeline import Pipeline
 from proxy.policy import Hooks
 from proxy.shadow import in_shadow

@@ -14,18 +14,8 @@ from proxy.exchange import Attempt, Response
 from proxy.headers import arrived
 from proxy.wire.bodies import HIGH_WATER, Body
 from proxy.wire.framing import Decoder
-from proxy.wire.head import (
-    ResponseHead,
-    interim_head,
-)
-from proxy.wire.reply import (
-    CONNECTING,
-    DECIDING,
-    NEVER,
-    QUEUED,
-    RECEIVING,
-    WAITING,
-)
+from proxy.wire.head import ResponseHead, interim_head
+from proxy.wire.reply import CONNECTING, DECIDING, NEVER, QUEUED, RECEIVING, WAITING
 from proxy.wire.sending import Sending
 
 if TYPE_CHECKING:

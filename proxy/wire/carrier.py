@@ -17,16 +17,7 @@ from proxy.exchange import Exchange, Response
 from proxy.pipeline import Waiting
 from proxy.wire.bodies import HIGH_WATER, Body
 from proxy.wire.framing import FramingError
-from proxy.wire.reply import (
-    CONNECTING,
-    DECIDING,
-    NEVER,
-    OVER,
-    QUEUED,
-    RECEIVING,
-    SENDING,
-    WAITING,
-)
+from proxy.wire.reply import CONNECTING, DECIDING, NEVER, OVER, QUEUED, RECEIVING, SENDING, WAITING
 from proxy.wire.upgrading import Upgrading
 
 _log = logging.getLogger(__name__)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.wire.head import (
-    HOP_BY_HOP,
-    believed,
-)
+from proxy.wire.head import HOP_BY_HOP, believed
 from proxy.wire.upgrading import switches_to, upgrade_of
 from tests.wire.heads import request, response
 

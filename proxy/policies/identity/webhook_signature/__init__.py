@@ -105,15 +105,13 @@ a form covers names and values joined without a mark between them, so that it ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Iterator
 from math import ceil
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from proxy.algorithms.signatures import Algorithm, Encoding, any_equal
-from proxy.algorithms.timestamps import TimeUnit, read_timestamp
+from proxy.algorithms.signatures import Algorithm, Encoding
 from proxy.config.schema import PolicyConfig
 from proxy.config.secrets import Secret
 from proxy.config.spelling import spelled
@@ -125,24 +123,12 @@ from proxy.policies.authorities import AuthoritiesFile
 from proxy.policies.identity.webhook_signature.aws_sns import TopicArn
 from proxy.policies.identity.webhook_signature.certificates import OutOfReach
 from proxy.policies.identity.webhook_signature.certified import Certified, sender_of
-from proxy.policies.identity.webhook_signature.content import (
-    FORM,
-    Message,
-    NotAsAgreed,
-    field_of,
-    is_hashed,
-    signed_content,
-)
+from proxy.policies.identity.webhook_signature.content import NotAsAgreed
 from proxy.policies.identity.webhook_signature.faults import faults
-from proxy.policies.identity.webhook_signature.hashing import keyed_digest, sha256_of
+from proxy.policies.identity.webhook_signature.keyed import Keyed
 from proxy.policies.identity.webhook_signature.letter import Forged
-from proxy.policies.identity.webhook_signature.signature_header import signatures_in, time_in
-from proxy.policies.identity.webhook_signature.verification import (
-    TimestampConfig,
-    Verification,
-    verifications,
-)
-from proxy.policies.keys import SIGNATURE
+from proxy.policies.identity.webhook_signature.time_of_signing import Expired
+from proxy.policies.identity.webhook_signature.verification import TimestampConfig, verifications
 from proxy.policies.public_url import PublicUrl
 from proxy.policy import Services
 
@@ -276,16 +262,16 @@ class WebhookSignature:
 
     def __init__(self, config: WebhookSignatureConfig, services: Services) -> None:
         sender = sender_of(config)
-        self._certified = None if sender is None else Certified(sender, config, services)
-        self._ways = verifications(config) if sender is None else ()
+        self._proof = (
+            Keyed(verifications(config), services.clock)
+            if sender is None
+            else Certified(sender, config, services)
+        )
         self._unverified = sender is None and not config.secrets
-        self._clock = services.clock
         self._identity = Identity(
             services.name.partition("/")[2] or services.name, "webhook_signature", {"scheme": config.scheme}
         )
-        names = dict.fromkeys(way.scheme.header for way in self._ways)
-        if sender is not None:
-            names[sender.header] = None
+        names = self._proof.headers
         self.challenge = [("WWW-Authenticate", f'WebhookSignature header="{name}"') for name in names]
         self._missing = (*MISSING[:2], f"The request carries no signature in {' or '.join(names)}.")
 
@@ -296,82 +282,18 @@ class WebhookSignature:
         settle(exchange, await self.identify(exchange), self._missing, self.challenge)
 
     async def identify(self, exchange: Exchange) -> Identity | None:
-        headers = exchange.request.headers
-        if self._certified is not None:
-            return await self._by_certificate(exchange, self._certified)
-        ways = [way for way in self._ways if way.scheme.header in headers]
-        if not ways:
-            return None
-        cause = ""
-        for way in ways:
-            try:
-                await self._verify(exchange, way)
-            except NotAsAgreed as error:
-                cause = cause or str(error)  # perhaps it is signed in the provider's other way
-            else:
-                return self._identity
-        raise Rejection(*MALFORMED, headers=self.challenge, cause=cause)
-
-    async def _by_certificate(self, exchange: Exchange, certified: Certified) -> Identity | None:
-        if certified.header not in exchange.request.headers:
-            return None
         try:
-            letter = await certified.letter(exchange)
-            self._verify_time(letter.time, "iso8601", certified.tolerance)
-            exchange.remember(SIGNATURE, await certified.verified(letter))
+            claims = await self._proof.claims(exchange)
         except NotAsAgreed as error:
             raise Rejection(*MALFORMED, headers=self.challenge, cause=str(error)) from None
         except Forged as error:
-            raise self._invalid(str(error)) from None
+            raise Rejection(*INVALID, headers=self.challenge, cause=str(error)) from None
+        except Expired as error:
+            change = Change("tolerance", Duration(ceil(error.off_by)))
+            raise Rejection(*EXPIRED, headers=self.challenge, facts=error.facts, change=change) from None
         except OutOfReach as error:
             raise Rejection(*UNAVAILABLE, cause=str(error), retry_after=_RETRY_AFTER) from None
         who = self._identity
-        return Identity(who.id, who.method, {**who.claims, **letter.claims})
-
-    async def _verify(self, exchange: Exchange, way: Verification) -> None:
-        request, scheme = exchange.request, way.scheme
-        message = Message(request.method, request.target, request.headers.get_all)
-        value = message.only(scheme.header)
-        if not scheme.signed:
-            self._verify_token(value, way.keys)
-            return
-        signatures, stamp = signatures_in(value, scheme), scheme.stamp
-        time = "" if stamp is None or stamp.field else time_in(message, scheme, stamp)
-        message.body = await exchange.body()
-        exchange.remember(SIGNATURE, (await self._verified(message, way, time, signatures)).hex())
-        if stamp is not None:
-            if stamp.field:
-                time = field_of(message.body, stamp.field) or ""
-            self._verify_time(time, stamp.unit, way.tolerance)
-
-    def _verify_token(self, value: str, keys: Sequence[bytes]) -> None:
-        shown = sha256(value.encode("utf-8", "surrogateescape")).digest()
-        if not any_equal(keys, [shown]):
-            raise self._invalid("it is none of the secrets")
-
-    async def _verified(
-        self, message: Message, way: Verification, time: str, signatures: Sequence[bytes]
-    ) -> bytes:
-        """The digest that one of `signatures` is."""
-        if FORM in way.template.places and not is_hashed(message, await sha256_of(message.body, self._clock)):
-            raise self._invalid("the URL does not vouch for the body")
-        for base in way.bases:
-            pieces = signed_content(way.template, message, time, base)
-            for key in way.keys:
-                digest = await keyed_digest(key, way.scheme.algorithm, pieces, self._clock)
-                if any_equal([digest], signatures):
-                    return digest
-        raise self._invalid("no secret makes this signature")
-
-    def _verify_time(self, time: str, unit: TimeUnit, tolerance: float) -> None:
-        at, now = read_timestamp(time, unit), self._clock.now()
-        if at is None:
-            raise NotAsAgreed("the time of signing cannot be read")
-        off = abs(now - at)
-        if off > tolerance:
-            facts = {"signed_at": at, "now": now, "off_by": off, "tolerance": tolerance}
-            change = Change("tolerance", Duration(ceil(off)))
-            raise Rejection(*EXPIRED, headers=self.challenge, facts=facts, change=change)
-
-    def _invalid(self, cause: str) -> Rejection:
-        return Rejection(*INVALID, headers=self.challenge, cause=cause)
+        if claims is None:
+            return None
+        return Identity(who.id, who.method, {**who.claims, **claims}) if claims else who

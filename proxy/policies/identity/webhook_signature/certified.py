@@ -13,6 +13,8 @@ from proxy.policies.identity.webhook_signature.certificates import Certificates,
 from proxy.policies.identity.webhook_signature.chain import Distrusted
 from proxy.policies.identity.webhook_signature.letter import Forged, Letter, Sender, is_signed
 from proxy.policies.identity.webhook_signature.paypal import PayPal
+from proxy.policies.identity.webhook_signature.time_of_signing import verify_time
+from proxy.policies.keys import SIGNATURE
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -43,8 +45,8 @@ class Certified:
     def __init__(self, sender: Sender, config: WebhookSignatureConfig, services: Services) -> None:
         self._sender = sender
         self._clock = services.clock
-        self.header = sender.header
-        self.tolerance = config.tolerance or sender.tolerance
+        self.headers = (sender.header,)
+        self._tolerance = config.tolerance or sender.tolerance
         authorities, fetch = authorities_in(config.ca_file), services.fetch
         if isinstance(config.ca_file, RehearsedAuthorities):
             fetch = _handing_out(config.ca_file.certificate)
@@ -52,12 +54,20 @@ class Certified:
         key = f"certificates {config.scheme} {config.sandbox} {sha256(authorities).hexdigest()}"
         self._certificates = services.shared(key, lambda: Certificates(trust, fetch, services.clock))
 
-    async def letter(self, exchange: Exchange) -> Letter:
-        """What the request says. Raises NotAsAgreed, Forged, and Rejection for its body."""
-        return await self._sender.letter(exchange, self._clock)
+    async def claims(self, exchange: Exchange) -> Mapping[str, object] | None:
+        """What else is known of the sender then; None where the request shows no signature.
 
-    async def verified(self, letter: Letter) -> str:
-        """What the letter can be told from others by. Raises Forged and OutOfReach."""
+        Raises NotAsAgreed, Forged, Expired, OutOfReach, and Rejection for the body.
+        """
+        if self._sender.header not in exchange.request.headers:
+            return None
+        letter = await self._sender.letter(exchange, self._clock)
+        verify_time(letter.time, "iso8601", self._tolerance, self._clock.now())
+        exchange.remember(SIGNATURE, await self._verified(letter))
+        return letter.claims
+
+    async def _verified(self, letter: Letter) -> str:
+        """What the letter can be told from others by."""
         try:
             key = await self._certificates.key(letter.certificate)
         except Distrusted as error:

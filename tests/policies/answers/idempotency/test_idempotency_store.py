@@ -13,13 +13,7 @@ from proxy.app.vault import vault
 from proxy.errors import StoreError
 from proxy.stores.memory import MemoryStore
 from proxy.testing import FakeClock, fake_services
-from tests.policies.answers.shop import (
-    CREATED,
-    IN_FLIGHT,
-    Shop,
-    asked,
-    is_replayed,
-)
+from tests.policies.answers.shop import CREATED, IN_FLIGHT, Shop, asked, is_replayed
 from tests.policies.away import Remote
 from tests.policies.reading import refusal
 
