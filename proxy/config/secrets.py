@@ -12,9 +12,17 @@ import hmac
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, Literal, NoReturn
+
+from msgspec import Meta
 
 from proxy.config.regular_file import read_regular
+
+OnMissingSecret = Annotated[
+    Literal["reject", "allow"],
+    Meta(description="Without a secret: `reject` the file, or, with `--env dev` only, `allow` everybody."),
+]
+"""A field `on_missing_secret` of a policy; the loader goes by its name."""
 
 MAX_BYTES = 64 * 1024
 

@@ -52,14 +52,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from proxy.algorithms.signatures import decode, encode
 from proxy.config.schema import PolicyConfig
-from proxy.config.secrets import Secret
+from proxy.config.secrets import OnMissingSecret, Secret
 from proxy.config.units import Duration, HeaderValue
 from proxy.errors import Busy, Rejection
 from proxy.exchange import Exchange, Identity
@@ -89,12 +89,7 @@ class BasicAuthConfig(PolicyConfig, frozen=True, kw_only=True):
         tuple[Secret, ...] | None,
         Meta(min_length=1, max_length=1000, description="Secrets of the form `user:password`."),
     ] = None
-    on_missing_secret: Annotated[
-        Literal["reject", "allow"],
-        Meta(
-            description="Without a secret: `reject` the file, or, with `--env dev` only, `allow` everybody."
-        ),
-    ] = "reject"  # noqa: S105  # no password
+    on_missing_secret: OnMissingSecret = "reject"  # noqa: S105  # no password
     htpasswd: Annotated[
         Htpasswd | None, Meta(description="A file with users and bcrypt hashes, read while loading.")
     ] = None

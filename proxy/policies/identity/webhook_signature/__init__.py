@@ -113,7 +113,7 @@ from msgspec import Meta
 
 from proxy.algorithms.signatures import Algorithm, Encoding
 from proxy.config.schema import PolicyConfig
-from proxy.config.secrets import Secret
+from proxy.config.secrets import OnMissingSecret, Secret
 from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName
 from proxy.errors import Change, Rejection
@@ -164,12 +164,7 @@ class WebhookSignatureConfig(PolicyConfig, frozen=True, kw_only=True):
             description="Shared with the sender; any of them may have signed. None for paypal and aws-sns.",
         ),
     ] = None
-    on_missing_secret: Annotated[
-        Literal["reject", "allow"],
-        Meta(
-            description="Without a secret: `reject` the file, or, with `--env dev` only, `allow` everybody."
-        ),
-    ] = "reject"  # noqa: S105  # no password
+    on_missing_secret: OnMissingSecret = "reject"  # noqa: S105  # no password
     tolerance: Annotated[
         Duration | None,
         Meta(
