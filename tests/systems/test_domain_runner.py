@@ -80,20 +80,24 @@ def test_without_seawall_anybody_asks_the_database_anything(runner: Running) -> 
     ],
 )
 def test_probes_find_health_without_a_key_and_without_https(runner: Running, path: str, said: str) -> None:
-    is_ready(runner)
+    readiness(runner)
     answer = runner.client.get(path, headers={"X-Forwarded-Proto": "http"})
 
     assert (200, True) == (answer.status_code, said in answer.text)
 
 
-def is_ready(runner: Running, status: int = 200, said: str = "ready\n") -> None:
-    """Soon: it has to look first."""
+def readiness(runner: Running, *checks: str) -> tuple[int, str]:
+    """What is said of it once it has looked at the application and at these."""
+    looked_at = [("upstreams", "app"), *(("checks", name) for name in checks)]
+    eventually(lambda: all(known(runner, *each)["in_row"] for each in looked_at), "a look at everything")
+    answer = runner.client.get("/api/v2/health/ready")
+    return answer.status_code, answer.text
 
-    def so() -> bool:
-        answer = runner.client.get("/api/v2/health/ready")
-        return (status, said) == (answer.status_code, answer.text)
 
-    eventually(so, said)
+def known(runner: Running, section: str, name: str) -> dict[str, Any]:
+    """What operators are told of a check."""
+    told: dict[str, Any] = runner.admin.get("/healthz").json()[section][name]
+    return told["health"] if section == "upstreams" else told
 
 
 @pytest.mark.parametrize(
@@ -105,16 +109,7 @@ def test_it_is_not_ready_while_the_application_is_not_well(
     tmp_path: Path, path: str, status: int, said: str
 ) -> None:
     with running("domain-runner", tmp_path, environment={"UPSTREAM_HEALTH_PATH": path}) as runner:
-        is_ready(runner, status, said)
-        eventually(lambda: known(runner, "upstreams", "app"), "a look at the application")
-        is_ready(runner, status, said)
-
-
-def known(runner: Running, section: str, name: str, check: str = "") -> bool:
-    """Something has been found out about it, for operators."""
-    told = runner.admin.get("/healthz").json()[section][name]
-    told = told["health"] if section == "upstreams" else told
-    return "cause" in told if check == "cause" else bool(told["in_row"])
+        assert (status, said) == readiness(runner)
 
 
 @pytest.mark.parametrize("listens", [True, False], ids=["there", "away"])
@@ -126,7 +121,9 @@ def test_it_is_not_ready_without_its_database(tmp_path: Path, listens: bool) -> 
         address = f"127.0.0.1:{database.getsockname()[1]}"
         switched = {"DATABASE_CHECK": "true", "DATABASE_ADDRESS": address}
         with running("domain-runner", tmp_path, environment=switched) as runner:
-            is_ready(runner, *((200, "ready\n") if listens else (503, "not ready: check database\n")))
+            told = readiness(runner, "database")
+
+    assert told == ((200, "ready\n") if listens else (503, "not ready: check database\n"))
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["there", "away"])
@@ -135,7 +132,9 @@ def test_it_is_not_ready_without_its_redis(tmp_path: Path, valkey: LiveValkey, a
         valkey.kill()
     switched = {"REDIS_CHECK": "true", "REDIS_ADDRESS": f"127.0.0.1:{valkey.port}"}
     with running("domain-runner", tmp_path, environment=switched) as runner:
-        is_ready(runner, *((503, "not ready: check redis\n") if away else (200, "ready\n")))
+        told = readiness(runner, "redis")
+
+    assert told == ((503, "not ready: check redis\n") if away else (200, "ready\n"))
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic"])
@@ -147,13 +146,12 @@ def test_an_outside_api_is_watched_and_nobody_is_sent_away_for_it(tmp_path: Path
             f"{name.upper()}_URL": f"http://127.0.0.1:{port}/v1/models",
         }
         with running("domain-runner", tmp_path, environment=switched) as runner:
-            is_ready(runner)
-            eventually(lambda: "healthy" == checks(runner)[name], "a look at it")
+            there, well = readiness(runner, name), known(runner, "checks", name)
     with running("domain-runner", tmp_path, environment=switched) as runner:
-        is_ready(runner)
-        eventually(lambda: known(runner, "checks", name, "cause"), "that it is away")
-        is_ready(runner)
+        away, lost = readiness(runner, name), known(runner, "checks", name)
 
+    assert [(200, "ready\n")] * 2 == [there, away]
+    assert ("healthy", True) == (well["state"], "cause" in lost)
     assert {"HEAD /v1/models"} == set(asked)
 
 
@@ -197,10 +195,9 @@ def test_a_full_disk_or_memory_is_told_of(
     tmp_path: Path, name: str, variable: str, value: str, cause: str
 ) -> None:
     with running("domain-runner", tmp_path, environment={variable: value}) as runner:
-        eventually(lambda: known(runner, "checks", name, "cause"), "that it is full")
-        told = runner.admin.get("/healthz").json()["checks"][name]
-        is_ready(runner)
+        ready, told = readiness(runner, name), known(runner, "checks", name)
 
+    assert 200 == ready[0]
     assert cause in told["cause"]
 
 
