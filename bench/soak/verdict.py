@@ -22,7 +22,7 @@ _EXPECTED = tuple(
     re.compile(pattern)
     for pattern in (
         r" INFO (listening on |policies |live|revision|reload|watching)",
-        r" (INFO|WARNING) the redis store is (away|back): ",
+        r" (INFO|WARNING) the redis store is (away|back|tried again): ",
         r" INFO circuit_breaker/\w+: [\w-]+ -> [\w-]+, ",
         r" WARNING mask_errors/\w+ on route \w+ masked a 500 \(Python\)",
         r" WARNING mask_errors/\w+: \d+ ",
