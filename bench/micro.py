@@ -158,6 +158,7 @@ CASES = (
     Case("circuit_breaker", {"circuit_breaker": {}}, plain),
     Case("retry, nothing fails", {"retry": {"max_retries": 2}}, plain),
     Case("mask_errors, nothing fails", {"mask_errors": {}}, plain),
+    Case("pace, a token is there", {"pace": {"limit": "1000000/s", "burst": 1_000_000}}, plain),
     Case("timeout", {"timeout": {"response": "10s"}}, plain),
 )
 

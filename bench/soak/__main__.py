@@ -7,8 +7,8 @@ pipeline, or leave; edits, wrong ones among them, and a breaker that an operator
 
 - every request had exactly one answer, whole, or broken off so that the client could tell; never another's
 - nothing is held: connections on both sides, places of `concurrency`, probes, tasks, file descriptors
-- resident memory of the last fifth is not above the second's by more than 10 % and 4 MiB (judged from two
-  minutes on)
+- resident memory of the last fifth is not above the second's by more than 10 % and 4 MiB (judged from
+  eight minutes on)
 - clients, metrics and access log tell the same; nothing else is in the log; no POST reached the upstream
   twice
 """

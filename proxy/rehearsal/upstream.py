@@ -39,7 +39,8 @@ class Upstreams:
         """Since the script began."""
         self.connections: dict[UpstreamEnd, None] = {}
         """Those that are open, the oldest first."""
-        self.end = UpstreamEnd
+        self.end: type[UpstreamEnd] = UpstreamEnd
+        """What takes the requests of a connection; tests may have another."""
 
     def play(self, script: Sequence[Answer]) -> None:
         """Answer from `script` from now on."""
