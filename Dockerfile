@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="Seawall" \
 RUN export PYTHONDONTWRITEBYTECODE=1 \
  && pip uninstall --yes --root-user-action ignore pip \
  && rm -r "$(python -c 'import ensurepip; print(ensurepip.__path__[0])')" \
- && python -m compileall -q --invalidation-mode unchecked-hash -x '/(idlelib|pydoc_data|test|tkinter|turtledemo)/' \
+ && python -m compileall -q --invalidation-mode unchecked-hash -x '/(idlelib|lib2to3|pydoc_data|tests?|tkinter|turtledemo)/' \
       "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
  && mkdir -p /etc/seawall/policies \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin seawall

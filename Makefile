@@ -62,7 +62,7 @@ image: ## Build the image (ENGINE=podman, BASE=python:3.13-slim@sha256:..., IMAG
 	  $(BUILD) --tag $(IMAGE) .
 
 image-test: $(VENV)/.dev image ## Build the image, run it and look what it does (the same; on Linux)
-	ENGINE=$(ENGINE) SEAWALL_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/machinery/test_image.py $(ARGS)
+	ENGINE=$(ENGINE) SEAWALL_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/machinery/test_image.py tests/machinery/test_image_pod.py $(ARGS)
 
 bench: $(VENV)/.runtime ## CPU of each request, beside other proxies (ARGS=--quick, ARGS=--help)
 	$(BIN)/python -m bench $(ARGS)

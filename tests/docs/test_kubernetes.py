@@ -18,6 +18,7 @@ from tests.machinery.charts import (
     OLDEST,
     ROOT,
     SIDECAR,
+    Manifest,
     assert_lints,
     assert_valid,
     changed,
@@ -62,19 +63,41 @@ def test_ones_own_chart_lints(shop: Path) -> None:
     assert_lints(shop, {})
 
 
-def test_an_application_without_a_chart_has_seawall_in_front_of_it() -> None:
-    manifests, notes = rendered(APP, yaml.safe_load(FILES["values.yaml"]), name="helpdesk")
+def without_a_chart(folder: Path) -> Manifest:
+    """The values that the page's `helm install` hands to the chart."""
+    (install,) = [command for command in COMMANDS if command.startswith("helm install")]
+    assert "--values values.yaml" in install
+    (expression,) = re.findall(r"--set-file '(.*?)'", install)
+    key, _, file = expression.partition("=")
+    (folder / "policies").mkdir()
+    (folder / file).write_text(FILES[file])
+    of_file: Manifest = helm.parse_set_file(f"{key}={folder / file}")
+    values = yaml.safe_load(FILES["values.yaml"])
+    values["seawall"].update(of_file["seawall"])
+    assert isinstance(values, dict)
+    return values
+
+
+def test_an_application_without_a_chart_has_seawall_in_front_of_it(tmp_path: Path) -> None:
+    manifests, notes = rendered(APP, without_a_chart(tmp_path), name="helpdesk")
 
     assert_valid(manifests, NEWEST)
+    assert {"helpdesk.yaml": FILES["policies/helpdesk.yaml"]} == of_kind(manifests, "ConfigMap")["data"]
     assert "helpdesk-seawall-app" == of_kind(manifests, "Service")["metadata"]["name"]
     assert "service/helpdesk-seawall-app 8080:80" in notes
     for command in COMMANDS:
         if "helpdesk-seawall-app" in command and command.startswith(("kubectl port-forward", "kubectl exec")):
-            assert command.removeprefix("kubectl ") in notes
+            assert command.removeprefix("kubectl ").removesuffix(" &") in notes
 
 
-def test_monitoring_is_switched_on_as_it_says() -> None:
-    values = changed(yaml.safe_load(FILES["values.yaml"]), **yaml.safe_load(FILES["monitoring.yaml"]))
+def test_an_edit_is_an_upgrade_with_the_same_files() -> None:
+    upgrade = next(command for command in COMMANDS if command.startswith("helm upgrade helpdesk"))
+
+    assert upgrade.replace("upgrade", "install") in COMMANDS
+
+
+def test_monitoring_is_switched_on_as_it_says(tmp_path: Path) -> None:
+    values = changed(without_a_chart(tmp_path), **yaml.safe_load(FILES["monitoring.yaml"]))
     manifests, _ = rendered(APP, values)
 
     for kind in ("ServiceMonitor", "PrometheusRule"):
@@ -86,10 +109,7 @@ def test_monitoring_is_switched_on_as_it_says() -> None:
     "policies",
     [
         pytest.param(FILES["shop/policies/shop.yaml"], id="shop"),
-        pytest.param(
-            yaml.safe_load(FILES["values.yaml"])["seawall"]["policies"]["files"]["helpdesk.yaml"],
-            id="helpdesk",
-        ),
+        pytest.param(FILES["policies/helpdesk.yaml"], id="helpdesk"),
     ],
 )
 def test_its_policies_have_no_problem(policies: str, tmp_path: Path) -> None:
@@ -115,7 +135,8 @@ def test_the_seconds_and_the_memory_that_it_tells_are_those_of_the_values() -> N
 
 
 def test_every_command_of_seawall_is_one() -> None:
-    named = re.findall(r"seawall ([a-z]+)(?: |`|$)", "\n".join(COMMANDS), re.MULTILINE)
+    said = COMMANDS + re.findall(r"`([^`\n]+)`", PAGE)
+    named = re.findall(r"\bseawall(?::[0-9.]+)? ([a-z]+)(?: |$)", "\n".join(said), re.MULTILINE)
 
     assert {"check", "test", "status"} == set(named)
     assert set(named) <= set(main.list_commands(click.Context(main)))

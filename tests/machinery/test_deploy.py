@@ -73,6 +73,17 @@ def test_the_unit_says_what_run_knows_and_what_the_image_says() -> None:
     assert 4 == len([name for name in told if name.startswith("MALLOC_")])
 
 
+def test_policies_that_are_repaired_are_enough_for_it_to_start_whenever_that_is() -> None:
+    """With five starts in ten seconds, which is systemd's own limit, it would be given up."""
+    assert (["always"], ["0"]) == (settings("Restart"), settings("StartLimitIntervalSec"))
+
+
+def test_it_needs_no_program_beside_its_own_but_a_shell() -> None:
+    programs = [command.split()[0] for key in ("ExecStart", "ExecReload") for command in settings(key)]
+
+    assert ["/opt/seawall/bin/seawall", "/bin/sh"] == programs
+
+
 def test_systemd_waits_for_the_drain() -> None:
     (patience,) = settings("TimeoutStopSec")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,22 @@ def test_every_pin_has_hashes(lock: str) -> None:
     blocks = re.split(r"^(?=[a-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE)
 
     assert [] == [block.split(" ")[0] for block in blocks[1:] if "--hash=sha256:" not in block]
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0", "3.14.0"])
+def test_what_a_locked_package_wants_on_any_python_that_is_supported_is_locked(python: str) -> None:
+    pinned = pins("requirements.lock")
+    here = {"python_full_version": python, "python_version": python.rpartition(".")[0], "extra": ""}
+
+    wants = {
+        f"{requirement.name} for {name}"
+        for name in pinned
+        for requirement in map(Requirement, requires(name) or ())
+        if requirement.marker is None or requirement.marker.evaluate(here)
+        if canonicalize_name(requirement.name) not in pinned
+    }
+
+    assert set() == wants
 
 
 @pytest.mark.parametrize("lock", LOCKS)
