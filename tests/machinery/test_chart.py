@@ -359,7 +359,7 @@ def test_a_gateway_that_may_go_to_few_places_may_ask_for_their_names() -> None:
 
     ports = [port for rule in egress for port in rule["ports"]]
     assert {"protocol": "UDP", "port": 53} in ports
-    assert {"port": 443} in ports
+    assert {"protocol": "TCP", "port": 443} in ports
 
 
 def test_who_fetches_the_chart_as_a_package_has_the_templates_of_the_sidecar_in_it(tmp_path: Path) -> None:
