@@ -50,8 +50,8 @@ def _quota(
 ) -> Iterator[Found]:
     soon = config.reset == "rolling" and config.quota.tolerance <= _SOON
     if not survives and not soon:
-        expected = "expected `--store sqlite:///path` or `redis://host`, for `check` too"
-        yield policy.node, "", f"a restart forgets what is used, as the store is memory://; {expected}"
+        expected = "expected `--store sqlite:///path` or `redis://host`"
+        yield policy.node, "", f"a restart forgets what is used, where the store is memory://; {expected}"
     if "auth.id" in config.key and _PROVING.isdisjoint(each.kind for each in route.policies):
         refused = config.on_missing_key in (None, "refuse")
         so = "everybody is refused" if refused else "nobody is counted by it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class _Checked:
     configuration: Configuration | None
     problems: Sequence[Problem]
     warnings: Sequence[Problem] = ()
+    notes: Sequence[Problem] = ()
+    """What would be a warning if Seawall were started as it is by default, where nobody has said how."""
 
 
 @click.command()
@@ -49,7 +51,7 @@ class _Checked:
     type=click.Path(path_type=Path),
 )
 @upstream_option
-@store_option
+@store_option()
 @allow_literal_secrets_option
 @env_option
 @seal_key_file_option
@@ -70,7 +72,7 @@ class _Checked:
 def check(  # click hands in each option
     paths: tuple[Path, ...],
     upstream: str | None,
-    store: StoreUrl,
+    store: StoreUrl | None,
     allow_literal_secrets: bool,
     env: str,
     test_secrets: bool,
@@ -81,8 +83,9 @@ def check(  # click hands in each option
 
     Each PATH is a file, or a folder with *.yaml in it, and a configuration of its own.
     Variables and secrets must be there, as for `run`, or with --test-secrets in the files'
-    `test_secrets`. Warnings are for what is allowed and probably not meant. Where nothing is
-    wrong, limits and waits are said in words.
+    `test_secrets`. Warnings are for what is allowed and probably not meant; notes for what
+    depends on the store, where none is named here. Where nothing is wrong, limits and waits are
+    said in words.
 
     Exit code: 0 fine, 1 problems found; with --strict also where there are warnings.
     """
@@ -109,7 +112,7 @@ def check(  # click hands in each option
 def _check(
     path: Path,
     upstream: str | None,
-    store: StoreUrl,
+    store: StoreUrl | None,
     *,
     allow_literal_secrets: bool,
     env: str,
@@ -121,15 +124,22 @@ def _check(
         )
     except ConfigError as error:
         return _Checked(path, None, error.problems)
-    advised = advice(plan, SystemClock().now(), survives=store.kind != "memory")
-    warnings = dict.fromkeys((*plan.configuration.warnings, *advised))
-    in_order = sorted(warnings, key=lambda warning: (warning.file, warning.line, warning.column))
-    return _Checked(path, plan.configuration, (), in_order)
+    now, kept = SystemClock().now(), store is not None and store.kind != "memory"
+    advised = advice(plan, now, survives=kept or store is None)
+    warnings = _in_order((*plan.configuration.warnings, *advised))
+    by_default = () if kept else advice(plan, now, survives=False)
+    notes = _in_order(note for note in by_default if note not in warnings)
+    return _Checked(path, plan.configuration, (), warnings, notes)
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(dict.fromkeys(problems), key=lambda each: (each.file, each.line, each.column))
 
 
 def _as_text(checked: _Checked) -> Iterator[str]:
     yield from map(str, checked.problems)
     yield from (f"warning: {warning}" for warning in checked.warnings)
+    yield from (f"note: {note}" for note in checked.notes)
     yield _summary(checked)
     if checked.configuration is not None:
         told = sentences(checked.configuration)
@@ -143,6 +153,7 @@ def _as_text(checked: _Checked) -> Iterator[str]:
 def _as_annotations(checked: _Checked) -> Iterator[str]:
     yield from (annotation("error", problem) for problem in checked.problems)
     yield from (annotation("warning", warning) for warning in checked.warnings)
+    yield from (annotation("notice", note) for note in checked.notes)
     yield _summary(checked)
 
 
@@ -166,6 +177,7 @@ def _entry(checked: _Checked) -> dict[str, object]:
         "revision": configuration.revision if configuration else None,
         "problems": [problem_as_json(problem) for problem in checked.problems],
         "warnings": [problem_as_json(problem) for problem in checked.warnings],
+        "notes": [problem_as_json(problem) for problem in checked.notes],
         "words": [sentence.as_data() for sentence in sentences(configuration)] if configuration else [],
         "not_enforced": not_enforced(configuration) if configuration else {},
     }

@@ -13,7 +13,7 @@ from typing import Literal
 from proxy.errors import Problem
 
 
-def annotation(level: Literal["error", "warning"], problem: Problem) -> str:
+def annotation(level: Literal["error", "warning", "notice"], problem: Problem) -> str:
     """One line. A file below the working directory is named from there, as GitHub wants it."""
     properties = {"file": _relative(problem.file)} if problem.file else {}
     if problem.line:

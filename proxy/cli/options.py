@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from proxy.config.context import DEVELOPMENT, PRODUCTION
 from proxy.config.sealing import KEY_FILE, KEYS
 from proxy.config.upstream_url import UpstreamUrl
 from proxy.errors import Problem
-from proxy.stores.opening import MEMORY, StoreUrl
+from proxy.stores.opening import StoreUrl
 
 
 def _upstream(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -23,9 +24,9 @@ def _upstream(_: click.Context, __: click.Parameter, value: str | None) -> str |
         raise click.BadParameter(str(error)) from None
 
 
-def _store(_: click.Context, __: click.Parameter, value: str) -> StoreUrl:
+def _store(_: click.Context, __: click.Parameter, value: str | None) -> StoreUrl | None:
     try:
-        return StoreUrl.parse(value)
+        return None if value is None else StoreUrl.parse(value)
     except ValueError as error:  # without the URL, which may have a password
         raise click.BadParameter(str(error)) from None
 
@@ -49,16 +50,16 @@ upstream_option = click.option(
     help="Where the application is, as a url: of the upstream `app`, where the files leave it out.",
 )
 
-store_option = click.option(
+store_option = partial(
+    click.option,
     "--store",
     envvar="SEAWALL_STORE",
     show_envvar=True,
     callback=_store,
-    default=MEMORY,
-    show_default=True,
     metavar="URL",
     help="Where counters and what is remembered are kept: memory://, sqlite:///path, redis://host:6379/0.",
 )
+"""To be called: who serves says the default."""
 
 allow_literal_secrets_option = click.option(
     "--allow-literal-secrets",

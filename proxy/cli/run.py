@@ -24,6 +24,7 @@ from proxy.cli.options import (
     upstream_option,
 )
 from proxy.config.units import Duration, Size
+from proxy.stores.opening import MEMORY
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,7 +121,7 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
     "https on the data port, with tls.crt and tls.key of this folder, and renewed ones as they come.",
     type=click.Path(path_type=Path),
 )
-@store_option
+@store_option(default=MEMORY, show_default=True)
 @_option(
     "store-timeout",
     "The longest that a request waits for the store; then policies do what `when_store_fails` says.",

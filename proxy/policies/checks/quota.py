@@ -31,7 +31,7 @@ promise more. A request that the upstream refuses or fails is counted as any oth
 
 **State.** A counter for each key, by the policy's name: a named quota is one on however many routes. A
 reload keeps it; where `limit` changes, each caller goes on with the same share of it used. With the
-memory store a restart forgets it, which is seldom meant, and `seawall check` warns of it, but where all of
+memory store a restart forgets it, which is seldom meant, and `seawall check` tells of it, but where all of
 it would be back within a minute anyhow (`rolling`); with `--store sqlite:///path` it survives a
 restart, and with `--store redis://host` all replicas count together. At
 `max_keys` (in memory and sqlite) who has used least is forgotten, but never a caller who is being
