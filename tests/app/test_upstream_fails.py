@@ -23,8 +23,8 @@ upstreams:
   refused: {{url: "http://127.0.0.1:{refused}"}}
   nowhere: {{url: "http://seawall-test.invalid"}}
 defaults:
-  deadline: 3s
-  timeout: {{connect: 1s, response: 400ms, idle: 400ms}}
+  deadline: 20s
+  timeout: {{connect: 5s, response: 1s, idle: 1s}}
 routes:
   - name: all
     match: {{path: "/**"}}
@@ -46,7 +46,7 @@ routes:
       circuit_breaker:
         trip: {{consecutive_failures: 3}}
         open_for: 200ms
-        half_open: {{probe_timeout: 400ms}}
+        half_open: {{probe_timeout: 1s}}
   - {{name: refused, match: {{path: /refused}}, upstream: refused}}
   - {{name: nowhere, match: {{path: /nowhere}}, upstream: nowhere}}
 """
@@ -89,7 +89,9 @@ async def served(folder: Path) -> AsyncIterator[Served]:
     try:
         async with (
             seawall(folder, "--access-log", "off") as running,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.data}", trust_env=False) as client,
+            httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{running.data}", trust_env=False, timeout=30
+            ) as client,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.status}", trust_env=False) as status,
         ):
             found = Served(client, status, upstream)
