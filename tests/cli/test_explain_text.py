@@ -50,8 +50,8 @@ def test_nothing_that_a_client_sent_drives_the_terminal() -> None:
 
 
 DECISION = {
-    **VERDICT, "id": "d", "time": "t", "request_id": "r", "client_ip": "192.0.2.1", "route": "", "status": 429,
-    "method": "GET", "path": "/",
+    **VERDICT, "id": "d", "time": "t", "request_id": "r", "client_ip": "192.0.2.1", "route": "",
+    "status": 429, "method": "GET", "path": "/",
 }  # fmt: skip
 
 
