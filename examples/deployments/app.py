@@ -29,7 +29,7 @@ class Deployments(Application):
             message = json.loads(body)
             done.append(f"git fetch origin {message['ref']}")
             return 200, {"queued": len(done)}
-        if path.startswith("/deployments") and self.command == "POST":
+        if f"{path}/".startswith("/deployments/") and self.command == "POST":
             wanted = json.loads(body)
             done.append(f"flyctl deploy --app {wanted['app_name']} {wanted.get('directory', '.')}")
             return 201, {"command": done[-1]}

@@ -33,12 +33,13 @@ def decision_as_text(decision: Mapping[str, Any], live: str) -> str:
     revision = decision.get("revision", "")
     since = ", replaced since: files and lines are those of then" if revision not in ("", live) else ""
     query = f"?{decision['query']}" if decision.get("query") else ""
+    asked = [part for part in (decision["method"], decision["path"] + query) if part]
     who = decision["client_ip"] or "a unix socket"
     if decision.get("identity"):
         who += f" ({decision['identity']})"
     lines = [
         f"decision {decision['id']}, {decision['time']}, request {decision['request_id']}",
-        f"{decision['method']} {decision['path']}{query} from {who}",
+        f"{' '.join(asked) or 'no request that could be read,'} from {who}",
         f"route {decision['route'] or 'none'}, revision {revision[:12] or 'unknown'}{since}",
         *([f"sent to the upstream {decision['upstream']}"] if decision.get("upstream") else []),
         f"answered {decision['status']}{'' if decision.get('complete', True) else ', and broken off'}",
@@ -66,8 +67,7 @@ def verdicts(decision: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
-    did = "refused" if verdict["mode"] == "enforce" else "in shadow, would have refused"
-    yield f"{did}: {verdict['reason']}"
+    yield f"{_did(verdict)}: {verdict['reason']}"
     place = f"  {verdict['place']}" if verdict.get("place") else ""
     yield f"{_INDENT}by          {verdict['policy']}{place}"
     for label, text in (("said", verdict.get("detail")), ("because", verdict.get("cause"))):
@@ -79,6 +79,14 @@ def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
     out = way_out(verdict)
     if out or verdict.get("place"):  # of a policy, and not of the upstream or of the wire
         yield f"{_INDENT}would pass  {out or 'by no single edit or wait that is known'}"
+
+
+def _did(verdict: Mapping[str, Any]) -> str:
+    if verdict["mode"] != "enforce":
+        return "in shadow, would have refused"
+    if verdict["reason"].startswith("upstream."):
+        return "failed"
+    return "refused" if verdict.get("status", 400) >= 400 else "answered by Seawall"
 
 
 def way_out(verdict: Mapping[str, Any]) -> str:

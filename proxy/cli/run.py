@@ -76,6 +76,18 @@ class _Origin(click.ParamType[str]):
             self.fail(str(error), param, ctx)
 
 
+class _Place(click.Path):
+    """A path; an empty one comes of a variable that is not set, and must not mean the working directory."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty; expected one, or the option left out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A002  # click's word
     """An option and its environment variable, which are the same word."""
     variable = f"SEAWALL_{name.upper().replace('-', '_')}"
@@ -108,7 +120,7 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 @_option(
     "admin-token-file",
     "A file with the bearer token of the admin port; needed where that is not on loopback.",
-    type=click.Path(path_type=Path),
+    type=_Place(),
 )
 @_option(
     "admin-origin",
@@ -119,7 +131,7 @@ def _option(name: str, help: str, **rest: Any) -> Callable[[F], F]:  # noqa: A00
 @_option(
     "tls-cert-dir",
     "https on the data port, with tls.crt and tls.key of this folder, and renewed ones as they come.",
-    type=click.Path(path_type=Path),
+    type=_Place(),
 )
 @store_option(default=MEMORY, show_default=True)
 @_option(

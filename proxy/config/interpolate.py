@@ -10,6 +10,9 @@ an empty variable too. `$${` stands for `${`; any other `$` for itself.
 variable has between commas: that many, and never anything else but scalars. Nothing is widened
 or emptied without a word: an empty variable is a mistake unless a default is there, an empty
 entry is one, and so is a list of which nothing is left.
+
+A number in a variable may get its unit in the file: `${SECONDS:-30}s`. A variable that brings a unit
+of its own is then a mistake, since `1m` and `s` would make a millisecond of a minute.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from proxy.config.yaml12 import typed_scalar
 _REFERENCE = re.compile(r"(\$)?\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\.\.\.)?(?::-([^{}]*))?\})?")
 _MALFORMED = "`${` does not name a variable; expected ${NAME} or ${NAME:-default}, or $${ for the text ${"
 _UNSET = "the variable {name} is not set; expected it in the environment, or ${{{form}}}"
+_NUMBER_THEN_UNIT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-[^{}]*)?\}(ms|s|m|h|d|[kKMG]?B|[KMG]iB)")
+_HAS_UNIT = re.compile(r"\s*[0-9.]+\s*[A-Za-z].*", re.ASCII | re.DOTALL)
+_TWO_UNITS = "the variable {name} has a unit of its own; expected a number, since `{unit}` stands behind it"
 _MISPLACED = (
     '`${NAME...}` stands for entries of a list; expected it alone as one of them, such as ["${NAME...}"]'
 )
@@ -134,6 +140,7 @@ def _resolve(node: Node, env: Mapping[str, str]) -> None:
         return value or default or ""
 
     text = _REFERENCE.sub(replacement, node.text)
+    unresolved = unresolved or _two_units(node.text, env)
     node.interpolated = replaced or unresolved is not None
     if unresolved is not None:
         node.value = unresolved
@@ -144,3 +151,10 @@ def _resolve(node: Node, env: Mapping[str, str]) -> None:
     node.text = text
     # An empty variable is empty text, not YAML's null: null would remove what a default says.
     node.value = typed_scalar(text) if node.plain and text else text
+
+
+def _two_units(text: str, env: Mapping[str, str]) -> Unresolved | None:
+    match = _NUMBER_THEN_UNIT.fullmatch(text)
+    if match is None or not _HAS_UNIT.fullmatch(env.get(match[1], "")):
+        return None
+    return Unresolved(_TWO_UNITS.format(name=match[1], unit=match[2]))

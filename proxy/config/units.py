@@ -54,6 +54,13 @@ _LONGEST = 366 * 86400.0
 _FASTEST = 1_000_000
 
 
+def _too_large(value: object) -> str:
+    """What is wrong with it, where that is the length of a number."""
+    if isinstance(value, str) and re.search(r"(?<![\d.])\d{10}", value, re.ASCII):
+        return f"{value!r} has too large a number in it; expected nine digits at most"
+    return ""
+
+
 class Duration(float):
     """Seconds, written as `250ms`, `30s`, `1h30m`, `7d`."""
 
@@ -63,9 +70,8 @@ class Duration(float):
     @classmethod
     def parse(cls, value: object) -> Self:
         if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
-            raise ValueError(
-                f"{value!r} is no duration; expected one with its unit, such as 250ms, 30s, 1h30m, 7d"
-            )
+            expected = "expected one with its unit, such as 250ms, 30s, 1h30m, 7d"
+            raise ValueError(_too_large(value) or f"{value!r} is no duration; {expected}")
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(value))
         if seconds > _LONGEST:
             raise ValueError(f"{value!r} is longer than a year")
@@ -109,9 +115,8 @@ class Rate(str):
     @classmethod
     def parse(cls, value: object) -> Self:
         if not isinstance(value, str) or not re.fullmatch(cls.pattern, value, re.ASCII):
-            raise ValueError(
-                f"{value!r} is no rate; expected a number in a period, such as 2/s, 100/min, 30/1m, 10000/day"
-            )
+            expected = "expected a number in a period, such as 2/s, 100/min, 30/1m, 10000/day"
+            raise ValueError(_too_large(value) or f"{value!r} is no rate; {expected}")
         number, _, period = value.partition("/")
         rate = cls(_whole(Fraction(number), period) if "." in number else value)
         if rate.limit < 1 or rate.period <= 0:

@@ -49,6 +49,46 @@ def test_nothing_that_a_client_sent_drives_the_terminal() -> None:
     ] == decision_as_text(decision, "").split("\n")
 
 
+DECISION = {
+    **VERDICT, "id": "d", "time": "t", "request_id": "r", "client_ip": "192.0.2.1", "route": "",
+    "status": 429, "method": "GET", "path": "/",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("decided", "told"),
+    [
+        pytest.param({}, "refused: rate_limit.exceeded", id="a refusal"),
+        pytest.param(
+            {"status": 200, "reason": "replay_guard.acknowledged"},
+            "answered by Seawall: replay_guard.acknowledged",
+            id="what is acknowledged has not been refused",
+        ),
+        pytest.param(
+            {"status": 502, "reason": "upstream.reset"},
+            "failed: upstream.reset",
+            id="nor what the upstream failed in",
+        ),
+    ],
+)
+def test_who_decided_is_told_by_what_the_client_got(decided: dict[str, Any], told: str) -> None:
+    assert told in decision_as_text({**DECISION, **decided}, "").split("\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        pytest.param({}, "GET / from 192.0.2.1", id="an ordinary one"),
+        pytest.param({"method": "CONNECT", "path": ""}, "CONNECT from 192.0.2.1", id="no path"),
+        pytest.param(
+            {"method": "", "path": ""}, "no request that could be read, from 192.0.2.1", id="neither of them"
+        ),
+    ],
+)
+def test_what_was_asked_is_told_as_far_as_it_is_known(head: dict[str, str], told: str) -> None:
+    assert told == decision_as_text({**DECISION, **head}, "").split("\n")[1]
+
+
 ROUTED = {
     "route": "order",
     "place": "a.yaml:3",

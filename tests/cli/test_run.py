@@ -163,6 +163,7 @@ def test_anything_else_is_no_address(started: list[Settings], address: str) -> N
         pytest.param(["--max-body", "10"], "is no size", id="a size without its unit"),
         pytest.param(["--max-buffered", "lots"], "is no size", id="a size that is none"),
         pytest.param(["--upstream", "nowhere"], "is no url", id="an upstream that is no url"),
+        pytest.param(["--tls-cert-dir", ""], "the path is empty", id="a folder that a variable left empty"),
         pytest.param(["--access-log", "file"], "stdout", id="an access log somewhere else"),
         pytest.param(["--log-level", "loud"], "debug", id="a level that is none"),
         pytest.param(["--polices", "p"], "No such option", id="an option that is none"),

@@ -83,6 +83,43 @@ def test_what_stands_for_nothing_is_left_for_whoever_needs_it(text: str, message
     assert (message, "does not name" in message) == (value.message, value.malformed)
 
 
+@pytest.mark.parametrize(
+    ("text", "variable", "unit"),
+    [
+        ("${T:-30}s", "1m", "s"),
+        ("${T}s", "1m", "s"),
+        ("${T:-30}s", "30s", "s"),
+        ("${T:-30}s", "1h30m", "s"),
+        ("${T:-30}s", "1.5 m", "s"),
+        ("${T:-250}ms", "1s", "ms"),
+        ("${T:-10}MiB", "1k", "MiB"),
+        ("${T}B", "1M", "B"),
+    ],
+)
+def test_a_unit_in_the_variable_and_one_behind_it_are_a_mistake(text: str, variable: str, unit: str) -> None:
+    value = parsed(f'"{text}"', {"T": variable})[0].value
+
+    message = f"the variable T has a unit of its own; expected a number, since `{unit}` stands behind it"
+    assert isinstance(value, Unresolved)
+    assert message == value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "value"),
+    [
+        ("${T:-30}s", "", "30s"),
+        ("${T:-30}s", "2.5", "2.5s"),
+        ("${T:-30s}", "1m", "1m"),
+        ("${T}s", "ab", "abs"),
+        ("${T}-s", "1m", "1m-s"),
+        ("a${T}s", "1m", "a1ms"),
+        ("$${T}s", "1m", "${T}s"),
+    ],
+)
+def test_other_text_behind_a_variable_is_its_own(text: str, variable: str, value: str) -> None:
+    assert value == parsed(f'"{text}"', {"T": variable})[0].value
+
+
 def test_a_value_remembers_that_a_variable_was_in_it() -> None:
     document = parsed("[a, '${N}', '$${N}', '${NO:-b}', '${NO}']", ENV)[0]
 

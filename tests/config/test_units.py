@@ -88,6 +88,12 @@ def test_a_duration_over_a_year_is_a_mistake(text):
         Duration.parse(text)
 
 
+@pytest.mark.parametrize("text", ["1000000000s", "1h1000000000ms"])
+def test_a_duration_with_too_many_digits_is_told_so(text):
+    with pytest.raises(ValueError, match=f"'{text}' has too large a number in it; expected nine digits"):
+        Duration.parse(text)
+
+
 @given(st.integers(0, 366 * 86400 * 1000))
 def test_a_duration_in_parts_is_as_long_as_in_one(milliseconds):
     seconds, rest = divmod(milliseconds, 1000)
@@ -387,6 +393,8 @@ def test_a_rate_with_a_part_of_one_is_counted_in_a_period_in_which_it_is_whole(t
         pytest.param("0.001/day", "more than a year", id="over a year, written as a part"),
         pytest.param("-1/s", "is no rate", id="less than none"),
         pytest.param("100 / min", "is no rate", id="spaces"),
+        pytest.param("1000000000/min", "nine digits at most", id="more than nine digits"),
+        pytest.param("0.0000000001/s", "is no rate", id="digits behind the point are not many"),
         pytest.param("0/min", "lets nothing pass", id="none"),
         pytest.param("5/0s", "lets nothing pass", id="in no time"),
         pytest.param("5/367d", "more than a year", id="over a year"),

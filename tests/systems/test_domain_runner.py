@@ -258,8 +258,12 @@ def test_replicas_that_share_a_redis_count_together(tmp_path: Path, valkey: Live
 
 @pytest.mark.parametrize(
     ("networks", "status"),
-    [({"ALLOWED_NETWORK": "192.0.2.0/24", "ALLOWED_NETWORK_IPV6": "2001:db8::/32"}, 403), ({}, 200)],
-    ids=["some", "all"],
+    [
+        ({"ALLOWED_NETWORKS": "192.0.2.0/24, 2001:db8::/32"}, 403),
+        ({"ALLOWED_NETWORKS": "192.0.2.0/24, 127.0.0.0/8"}, 200),
+        ({}, 200),
+    ],
+    ids=["others", "some", "all"],
 )
 def test_only_listed_networks_get_in_where_some_are_listed(
     tmp_path: Path, networks: dict[str, str], status: int

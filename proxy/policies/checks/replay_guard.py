@@ -161,7 +161,7 @@ class ReplayGuard:
         return response
 
     def _refusal(self, standing: bytes, exchange: Exchange, body: bytes) -> Rejection:
-        facts = {"key": shown(self._keys, exchange, body), "ttl": self._ttl}
+        facts = {"key": shown(self._keys, exchange, body), "ttl": spelled(self._ttl)}
         if standing != _DONE:
             return Rejection(*PENDING, retry_after=_RETRY_AFTER, facts=facts, policy=self._name)
         if self._acks:

@@ -40,7 +40,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
-from proxy.config.spelling import spelled
+from proxy.config.spelling import about, spelled
 from proxy.config.units import Duration, HeaderName
 from proxy.errors import Rejection
 from proxy.exchange import Exchange
@@ -89,7 +89,7 @@ class Deadline:
         self._monotonic = services.clock.monotonic
         # Made once, since the wire answers with it and nobody raises it: raising would add to its
         # traceback, and keep alive what that refers to.
-        self._refusal = Rejection(*EXCEEDED, facts={"total": self._total}, policy=services.name)
+        self._refusal = Rejection(*EXCEEDED, facts={"total": about(self._total)}, policy=services.name)
         self._name = services.name
 
     def on_request(self, exchange: Exchange) -> None:
@@ -101,7 +101,7 @@ class Deadline:
             asked = _seconds(exchange.request.headers.get(self._header))
             if asked is not None and asked < total:
                 total = asked
-                refusal = Rejection(*EXCEEDED, facts={"total": asked}, policy=self._name)
+                refusal = Rejection(*EXCEEDED, facts={"total": about(asked)}, policy=self._name)
         deadline = exchange.started + total
         exchange.bound_time(deadline, refusal)
         exchange.deadline_header = self._header

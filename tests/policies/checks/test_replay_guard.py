@@ -228,6 +228,7 @@ async def test_a_decision_shows_what_was_compared_but_not_what_it_is() -> None:
     assert again.refusal is not None
     assert "replay_guard/hooks" == again.refusal.policy
     assert str(again.refusal.facts["key"]).startswith("header:webhook-id sha256:")
+    assert "1d" == again.refusal.facts["ttl"]
     assert "a-secret" not in str(again.refusal.facts)
 
 

@@ -312,7 +312,7 @@ class Idempotency:
         return response
 
     def _facts(self, exchange: Exchange, body: bytes) -> dict[str, object]:
-        return {"key": shown(self._config.key, exchange, body), "ttl": self._config.ttl}
+        return {"key": shown(self._config.key, exchange, body), "ttl": spelled(self._config.ttl)}
 
     def _unavailable(self, error: StoreError) -> Rejection:
         return Rejection(*UNAVAILABLE, retry_after=_RETRY_AFTER, cause=str(error), policy=self._name)
