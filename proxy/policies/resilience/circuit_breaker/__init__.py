@@ -29,7 +29,8 @@ again the breaker is half-open at once. That takes a `health_check` in the upstr
 made, so that none fails.
 
 **Each attempt counts.** Behind a policy that waits or repeats, such as `retry`, the breaker is asked
-before each call and told how each went, so that repetitions stop when it opens.
+before each call and told how each went, so that repetitions stop when it opens, and nobody waits for one
+that it would not let pass.
 
 **What the client sees.** `503` with `Retry-After`: the rest of `open_for`. With `on_open`, an answer
 of your own instead, or what another upstream says: with `on_open: {upstream: backup}`, requests that
@@ -61,6 +62,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from proxy.algorithms.breaker import OPEN as STATE_OPEN
 from proxy.algorithms.breaker import OpenTime, Permit, Thresholds
 from proxy.config.schema import PolicyConfig
 from proxy.config.spelling import about, spelled
@@ -219,6 +221,10 @@ class CircuitBreaker:
         else:
             ended = attempt.ended
             self._breaker.record(noted[0], ended, failed=failed, seconds=ended - attempt.started)
+        if self._breaker.state == STATE_OPEN:
+            now = self._monotonic()
+            wait = self._switch.wait(now)
+            exchange.barred_until = max(exchange.barred_until, inf if wait is None else now + wait)
 
     def on_finish(self, exchange: Exchange, outcome: Outcome) -> None:  # noqa: ARG002  # however it ended
         noted = exchange.recall(self._key)
