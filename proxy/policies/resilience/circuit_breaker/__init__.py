@@ -22,6 +22,9 @@ body. What clients do wrong never counts: no 4xx but `429`, and that only where 
 client that leaves, no body that is too large. A call lasts until the last byte of its answer; with
 `slow_ratio`, a client that reads a large answer slowly makes a slow call.
 
+A connection that turns out to have been closed while it was idle is no failure where the request may be sent
+again over another: how that goes is what counts.
+
 **The health check of the upstream.** With `health_check: true`, what the upstream's own `health_check`
 says counts, too: while it fails nothing is called, whatever `trip` and `open_for` say, and once it passes
 again the breaker is half-open at once. That takes a `health_check` in the upstream
