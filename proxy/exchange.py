@@ -215,6 +215,9 @@ class Exchange(msgspec.Struct, eq=False):  # a Struct, since one is made for eac
     """Monotonic, when the last of them began; 0.0 where it began with the exchange."""
     once: bool = False
     """What was sent is never sent again for no reason but that its connection had been idle before."""
+    barred_until: float = 0.0
+    """Monotonic: so long, as the last attempt left it, a policy behind `retry` lets no call reach the
+    upstream that was called; `math.inf` where nobody knows how long."""
     retries: list[Retry] | None = None
     """Calls that came to nothing, and what was done about each; None where there was none."""
     upstream: str | None = None

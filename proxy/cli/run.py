@@ -6,7 +6,6 @@ import gc
 import logging
 import re
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -212,13 +211,12 @@ def run(log_level: str, access_log: str, **options: object) -> None:
     """
     gc.disable()  # nothing of what is imported is garbage, and it is looked at again and again
     from proxy.app.process import run as serve  # noqa: PLC0415  # the other commands do without
+    from proxy.telemetry.own_log import OwnLog  # noqa: PLC0415  # the same
 
     gc.enable()
 
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    # Without standard error, its number may be that of another file by now.
+    handler = logging.NullHandler() if sys.__stderr__ is None else OwnLog()
     logging.basicConfig(level=log_level.upper(), handlers=[handler])
     settings = Settings(access_log=access_log == "stdout", **options)  # type: ignore[arg-type]
     sys.exit(serve(settings))

@@ -1,9 +1,9 @@
 """How long a client waits at most for the head of an answer, where calls are repeated on its route.
 
 Each call waits for its turn (`pace`), for a connection, which is opened or, where the pool is full,
-waited for, and for the head. One that is made again since its connection had been closed while it was
-idle counts as a repetition. Before all of it is the queue of `concurrency`, and the same request that
-is under way (`idempotency`).
+waited for, and for the head; `attempt` of `timeout` bounds the last two together. One that is made again
+since its connection had been closed while it was idle counts as a repetition. Before all of it is the
+queue of `concurrency`, and the same request that is under way (`idempotency`).
 
 Without a bound but that of a `deadline` is the body of a request: each pause in it is bounded, and
 not how many there are.
@@ -47,7 +47,8 @@ def _parts(config: RetryConfig, enforced: Sequence[object], pool_wait: float) ->
     pace, concurrency = _one(enforced, PaceConfig), _one(enforced, ConcurrencyConfig)
     idempotency = _one(enforced, IdempotencyConfig)
     calls = max(config.most_retries, 1) + 1
-    yield "of calls", calls * (max(timeout.connect, pool_wait) + timeout.response)
+    longest = max(timeout.connect, pool_wait) + timeout.response
+    yield "of calls", calls * (longest if timeout.attempt is None else min(longest, timeout.attempt))
     if pace is not None:
         yield "of `pace`", calls * pace.max_wait
     if concurrency is not None and concurrency.queue is not None:

@@ -64,11 +64,11 @@ class BatchWriter:
             self._refused_lines += batch.count(b"\n")
             if not (self._stalled or self._closed):
                 self._stalled = True
-                _log.error("%s: lines are being lost: %s", self._what, self._error or self._too_slow)
+                self._tell(logging.ERROR, "lines are being lost: %s", self._error or self._too_slow)
             return
         if self._stalled and self._has_room:
             self._stalled = False
-            _log.info("%s: lines are taken again; %d were lost so far", self._what, self.dropped)
+            self._tell(logging.INFO, "lines are taken again; %d were lost so far", self.dropped)
         self._accepted += len(batch)
         self._batches.put(batch)
 
@@ -104,9 +104,12 @@ class BatchWriter:
     def _ended(self, error: str) -> None:
         before, self._error = self._error, error
         if error and error != before:
-            _log.error("%s: lines are being lost: %s", self._what, error)
+            self._tell(logging.ERROR, "lines are being lost: %s", error)
         elif before and not error:
-            _log.info("%s: lines are written again; %d were lost so far", self._what, self.dropped)
+            self._tell(logging.INFO, "lines are written again; %d were lost so far", self.dropped)
+
+    def _tell(self, level: int, message: str, *arguments: object) -> None:
+        _log.log(level, f"%s: {message}", self._what, *arguments)  # a text of ours, above
 
     def _write_some(self, batch: bytearray, start: int) -> int:
         try:

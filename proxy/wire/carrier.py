@@ -151,7 +151,8 @@ class Carrier(Upgrading, eq=False):
             connection is not None and connection.write_paused
         ):
             self._drop_connection()
-            at_its_end = now >= self.attempt_until - _EARLY
+            # Who waits for a place has not asked the upstream, however long it was.
+            at_its_end = phase != QUEUED and now >= self.attempt_until - _EARLY
             self.attempt_failed(_took_too_long(phase) if at_its_end else _TIMED_OUT[phase]())
         else:
             self.close = True
@@ -203,7 +204,7 @@ def _took_too_long(phase: int) -> UpstreamError:
         504,
         "timeout.attempt",
         "The upstream took longer than a call may.",
-        nothing_sent=phase in (CONNECTING, QUEUED),
+        nothing_sent=phase == CONNECTING,
     )
 
 

@@ -67,9 +67,9 @@ def _expiry(chain: Path) -> float | None:
 
     try:
         certificates = x509.load_pem_x509_certificates(chain.read_bytes())
-    except ValueError:
+        return min(each.not_valid_after_utc.timestamp() for each in certificates)
+    except (ValueError, x509.InvalidVersion):
         return None
-    return min(each.not_valid_after_utc.timestamp() for each in certificates)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -213,6 +214,34 @@ def test_the_log_is_on_standard_error_in_utc() -> None:
 
     assert "" == said.stdout
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ WARNING loud enough\n", said.stderr)
+
+
+STALLED = """
+import logging, os
+import proxy.app.process
+from proxy.cli.run import run
+
+def serve(_):
+    for _ in range(200):
+        logging.getLogger("seawall").warning("x" * 1000)
+    print("held up by nobody", flush=True)
+    os._exit(0)
+
+proxy.app.process.run = serve
+run(["--policies", "p"])
+"""
+
+
+def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
+    ours, theirs = os.pipe()
+    try:
+        script = [sys.executable, "-c", STALLED]
+        said = subprocess.run(script, stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=True)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert b"held up by nobody\n" == said.stdout
 
 
 def test_every_option_is_explained() -> None:

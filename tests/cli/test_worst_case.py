@@ -54,6 +54,21 @@ def said(policies: str, folder: Path, upstream: str = "app") -> list[str]:
     [
         (TIMES, "app", [f"at most 18s {END}: 15s of calls, 3s of waits", BODY]),
         (TIMES, "slow", [f"at most 33s {END}: 30s of calls, 3s of waits", BODY]),
+        (
+            f"{RETRY}, timeout: {{attempt: 4s}}",
+            "app",
+            [f"at most 15s {END}: 12s of calls, 3s of waits", BODY],
+        ),
+        (
+            f"{RETRY}, timeout: {{connect: 1s, response: 4s, attempt: 9s}}",
+            "slow",
+            [f"at most 30s {END}: 27s of calls, 3s of waits", BODY],
+        ),
+        (
+            f"{RETRY}, timeout: {{connect: 1s, response: 4s, attempt: 9s}}",
+            "app",
+            [f"at most 18s {END}: 15s of calls, 3s of waits", BODY],
+        ),
         (RETRY, "app", [f"at most 3.3m {END}: 3.25m of calls, 3s of waits", BODY]),
         (f"{TIMES}, {MORE}", "app", [f"at most 1.25m {END}: 15s of calls, {WAITS}, 3s of waits", BODY]),
         (
@@ -63,7 +78,17 @@ def said(policies: str, folder: Path, upstream: str = "app") -> list[str]:
         ),
         (f"{RETRY}, deadline: 9s", "app", ["at most 9s in all by `deadline`"]),
     ],
-    ids=["times", "a long wait for a connection", "defaults", "all waits", "in shadow", "a deadline"],
+    ids=[
+        "times",
+        "a long wait for a connection",
+        "a limit of all of a call",
+        "a limit that is less than the wait for a connection and the answer",
+        "a limit that is more",
+        "defaults",
+        "all waits",
+        "in shadow",
+        "a deadline",
+    ],
 )
 def test_the_worst_case_is_said(policies: str, upstream: str, words: list[str], tmp_path: Path) -> None:
     assert words == said(policies, tmp_path, upstream)

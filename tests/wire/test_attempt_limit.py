@@ -92,6 +92,54 @@ async def test_where_nobody_shakes_hands_by_then_the_request_is_unsent() -> None
     assert running.records.attempts[0][1].nothing_sent
 
 
+async def test_who_only_waits_for_a_place_is_told_so_and_the_upstream_is_not_to_blame() -> None:
+    limits, pool = Limits(), {"max_connections": 1, "wait": 60.0}
+    async with RawUpstream(says_nothing) as upstream, wire(upstream.port, limits, pool=pool) as running:
+        first, second = await running.connect(), await running.connect()
+        first.send(GET)
+        await until(lambda: upstream.connections == 1)
+        limits.limits = FIVE.limits
+        second.send(GET)
+        await until(lambda: running.pool.summary()["waiting"] == 1)
+        running.advance(5.1)
+        answer = await second.message()
+
+    assert (503, "upstream.busy") == refusal(*answer)
+    assert ["upstream.busy"] == [error.reason for _, error in running.records.attempts[:1]]
+
+
+@pytest.mark.parametrize("policies", WAYS)
+async def test_a_client_that_sends_too_slowly_for_it_is_told_and_the_upstream_is_not_to_blame(
+    policies: Any,
+) -> None:
+    arrived = asyncio.Event()
+
+    async def serve(peer: Peer) -> None:
+        await peer.head()
+        arrived.set()
+        await peer.rest()
+
+    async with RawUpstream(serve) as upstream, wire(upstream.port, FIVE, *policies) as running:
+        peer = await running.connect()
+        peer.send(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab")
+        await arrived.wait()
+        running.advance(5.1)
+        answer = await peer.message()
+
+    assert (408, "request.timeout") == refusal(*answer)
+    assert [(None, None)] == running.records.attempts
+
+
+@pytest.mark.parametrize("policies", WAYS)
+async def test_where_the_deadline_is_at_the_same_moment_that_is_the_reason(policies: Any) -> None:
+    deadline = Limits(attempt=5.0, deadline=5.0)
+    async with RawUpstream(says_nothing) as upstream, wire(upstream.port, deadline, *policies) as running:
+        answer = await given_up(running, upstream)
+
+    assert (504, "deadline.exceeded") == refusal(*answer)
+    assert 1 == len(running.records.attempts)
+
+
 async def given_up(running: Running, upstream: RawUpstream) -> tuple[bytes, bytes]:
     peer = await running.connect()
     peer.send(GET)

@@ -79,6 +79,25 @@ def test_it_is_known_when_the_first_of_the_chain_ends(authority: trustme.CA, tmp
     assert [late.timestamp(), soon.timestamp()] == ends
 
 
+@pytest.mark.parametrize(
+    ("good", "odd"),
+    [
+        pytest.param(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", id="version 2"),
+        pytest.param(b"400101000000Z", b"400132000000Z", id="a day that there is not"),
+    ],
+)
+def test_one_that_openssl_takes_and_that_cannot_be_read_serves_all_the_same(
+    authority: trustme.CA, tmp_path: Path, good: bytes, odd: bytes
+) -> None:
+    issued = authority.issue_cert("localhost", not_after=datetime(2040, 1, 1, tzinfo=UTC))
+    der = ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+    (tmp_path / "tls.key").write_bytes(issued.private_key_pem.bytes())
+    (tmp_path / "tls.crt").write_text(ssl.DER_cert_to_PEM_cert(der.replace(good, odd)), encoding="ascii")
+
+    assert good in der
+    assert Certificate(tmp_path).expires is None
+
+
 async def test_a_bad_pair_changes_nothing(
     authority: trustme.CA, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,7 +20,7 @@ SPOOFED = {
     "x-forwarded-for": "203.0.113.9",
     "X-FORWARDED-HOST": "evil",
     "X-Forwarded-Proto": "https",
-    "X-Forwarded-Port": "443",
+    "X-Forwarded-Port": "port-443",
     "X-Forwarded-Prefix": "/admin",
     "X-Forwarded-Server": "evil",
     "X-Forwarded-Ssl": "on-spoofed",

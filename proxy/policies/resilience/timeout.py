@@ -12,10 +12,12 @@ timeout: {connect: 2s, response: 10s, idle: 30s}
 
 With `timeout: {attempt: 10s}` each call has ten seconds, as the time limit of most HTTP clients
 has it: an answer that trickles is given up, too. What the client takes to send a body, or to read
-the answer, is part of that. A connection that has switched protocols is not bounded.
+the answer, is part of that, and so is the wait for a place in the upstream's pool. A connection that
+has switched protocols is not bounded.
 
 **What the client sees.** `504` where no head has been sent yet; after that the connection
-is aborted, so that a cut response cannot be taken for a whole one.
+is aborted, so that a cut response cannot be taken for a whole one. Where it was the client's body that
+came too slowly for `attempt`, `408`; where there was only a wait for a place in the pool, `503`.
 
 **State.** None, and nothing that could fail. Routes without this policy have the same
 limits, with the defaults below.

@@ -22,6 +22,9 @@ body. What clients do wrong never counts: no 4xx but `429`, and that only where 
 client that leaves, no body that is too large. A call lasts until the last byte of its answer; with
 `slow_ratio`, a client that reads a large answer slowly makes a slow call.
 
+A connection that turns out to have been closed while it was idle is no failure where the request may be sent
+again over another: how that goes is what counts.
+
 **The health check of the upstream.** With `health_check: true`, what the upstream's own `health_check`
 says counts, too: while it fails nothing is called, whatever `trip` and `open_for` say, and once it passes
 again the breaker is half-open at once. That takes a `health_check` in the upstream
@@ -29,7 +32,8 @@ again the breaker is half-open at once. That takes a `health_check` in the upstr
 made, so that none fails.
 
 **Each attempt counts.** Behind a policy that waits or repeats, such as `retry`, the breaker is asked
-before each call and told how each went, so that repetitions stop when it opens.
+before each call and told how each went, so that repetitions stop when it opens, and nobody waits for one
+that it would not let pass.
 
 **What the client sees.** `503` with `Retry-After`: the rest of `open_for`. With `on_open`, an answer
 of your own instead, or what another upstream says: with `on_open: {upstream: backup}`, requests that
@@ -61,6 +65,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from proxy.algorithms.breaker import OPEN as STATE_OPEN
 from proxy.algorithms.breaker import OpenTime, Permit, Thresholds
 from proxy.config.schema import PolicyConfig
 from proxy.config.spelling import about, spelled
@@ -219,6 +224,10 @@ class CircuitBreaker:
         else:
             ended = attempt.ended
             self._breaker.record(noted[0], ended, failed=failed, seconds=ended - attempt.started)
+        if self._breaker.state == STATE_OPEN:
+            now = self._monotonic()
+            wait = self._switch.wait(now)
+            exchange.barred_until = max(exchange.barred_until, inf if wait is None else now + wait)
 
     def on_finish(self, exchange: Exchange, outcome: Outcome) -> None:  # noqa: ARG002  # however it ended
         noted = exchange.recall(self._key)

@@ -14,7 +14,9 @@ kept to by a `limit` and `burst` that are no more than 100 together, such as `90
 
 **Each call.** A repetition by `retry` takes a token of its own. What other policies answer or refuse takes
 none. A call for which `circuit_breaker` has no use does not stand in line. The time in line counts for
-`deadline`, not for `timeout`.
+`deadline`, not for `timeout`. A request that is sent again, since its connection had been closed while it
+was idle, takes no other token: an upstream that had closed it counts the second one alone. Where it may
+count both, `retry` with `methods: []` has nothing sent again.
 
 **Whose pace it is.** One for all by default (`key: [constant]`): the upstream counts its callers' calls, not
 their clients. With other keys each has a line of its own, and `on_missing_key` says what becomes of

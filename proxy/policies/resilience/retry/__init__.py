@@ -50,7 +50,8 @@ again where a connection that was idle turns out to be closed, as it is on route
 times the class's `multiplier`; by `jitter` less, since callers that wait equally long come back
 all at once. An upstream that says how long in `Retry-After`, in seconds or as a date, is heard
 (but for 501): up to `honour_retry_after.max`, and up to half as long again by chance, never
-sooner.
+sooner. Where a call has opened the `circuit_breaker` for longer than the wait, nothing is waited for: the
+last answer stands, or what the breaker's `on_open` says comes at once.
 
 **Not too many.** `budget` bounds the repetitions of all requests together, as a share of the
 first calls: when everything fails, an upstream gets a fifth more calls, and not four times as

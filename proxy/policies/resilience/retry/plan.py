@@ -62,6 +62,9 @@ class Plan:
             exchange.retries = []
         exchange.retries.append(retry)
         wait = self._how_long(result, found, past)
+        if exchange.barred_until > self._clock.monotonic() + wait:
+            wait = 0.0  # it spares nobody
+        exchange.barred_until = 0.0
         reason = self._reason_against(exchange, found, past, wait)
         if reason:
             retry.outcome = reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from proxy.algorithms.backoff import BackOff
@@ -53,3 +55,21 @@ def test_a_call_that_the_wire_repeated_by_itself_counts() -> None:
     asked.attempts = 3
 
     assert None is a_plan().wait(asked, BUSY, Class("gateway_error", 2, 1.0), Past())
+
+
+@pytest.mark.parametrize(
+    ("barred_until", "waits"),
+    [
+        pytest.param(0.9, [1.0, 2.0], id="until the wait is over"),
+        pytest.param(1.1, [0.0, 2.0], id="longer, which is known of one call and not of the next"),
+        pytest.param(inf, [0.0, 2.0], id="nobody knows how long"),
+    ],
+)
+def test_nobody_waits_for_a_call_that_a_policy_behind_would_not_let_pass(
+    barred_until: float, waits: list[float]
+) -> None:
+    plan, past, asked = a_plan(), Past(), exchange()
+    asked.attempts, asked.barred_until = 1, barred_until
+    found = Class("gateway_error", 2, 1.0)
+
+    assert waits == [plan.wait(asked, BUSY, found, past) for _ in range(2)]
