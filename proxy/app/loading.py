@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 from typing import TypeVar
 
 from proxy.app.heap import HEAP
@@ -20,25 +21,31 @@ _MOST_WAITS = 200
 """For who is writing, which makes ten seconds between two readings."""
 
 
-async def load_steadily(load: Callable[[], T], inputs: Callable[[], Inputs], clock: Clock) -> T:
+async def load_steadily(
+    load: Callable[[], T], free: Callable[[list[T]], None], inputs: Callable[[], Inputs], clock: Clock
+) -> T:
     """What `load` makes of files that stayed as they were while it read them.
 
-    Where they never do, what came of the last reading. `inputs` gives a fresh one for each
-    reading. `load` runs in a thread, since a thousand routes take a while, and requests must
-    not wait for it. Raises what `load` raises.
+    Where they never do, what came of the last reading; what came of the others goes to `free`,
+    which empties the list. `inputs` gives a fresh one for each reading. Both run in a thread,
+    since a thousand routes take a while, and requests must not wait for it. Raises what `load`
+    raises.
     """
-    for _ in range(_MOST_READINGS):
+    loaded: list[T] = []  # no result of the thread's, which keeps one until it has its turn again
+    for readings in count(1):
         noted = inputs()
-        loaded, written_meanwhile = await asyncio.to_thread(_load, load, noted)
-        if not written_meanwhile:
+        refused, written_meanwhile = await asyncio.to_thread(_load, load, loaded, noted)
+        if not written_meanwhile or readings == _MOST_READINGS:
             break
+        if loaded:
+            await asyncio.to_thread(free, loaded)
         await _written(noted, clock)
-    if not isinstance(loaded, ConfigError):
-        return loaded
+    if refused is None:
+        return loaded.pop()
     try:
-        raise loaded
+        raise refused
     finally:
-        del loaded  # or the error and this frame would keep each other
+        del refused  # or the error and this frame would keep each other
 
 
 async def _written(noted: Inputs, clock: Clock) -> None:
@@ -49,12 +56,12 @@ async def _written(noted: Inputs, clock: Clock) -> None:
             return
 
 
-def _load(load: Callable[[], T], inputs: Inputs) -> tuple[T | ConfigError, bool]:
-    """What came of it, and whether files changed while they were read."""
-    loaded: T | ConfigError
+def _load(load: Callable[[], T], loaded: list[T], inputs: Inputs) -> tuple[ConfigError | None, bool]:
+    """What was wrong, if anything was, and whether files changed while they were read."""
+    refused = None
     try:
         with HEAP.loading(), inputs.reading():
-            loaded = load()
+            loaded.append(load())
     except ConfigError as error:
-        loaded = error.with_traceback(None)  # which would keep all that was read
-    return loaded, bool(inputs.changed())
+        refused = error.with_traceback(None)  # which would keep all that was read
+    return refused, bool(inputs.changed())

@@ -69,6 +69,16 @@ class _Revision(NamedTuple):
     checks: Checks
 
 
+def _free(revisions: list[_Revision]) -> None:
+    """The last one is live no more, or never was, and nobody else knows it."""
+    plan = revisions.pop().plan
+    dismantle(plan.configuration)
+    routes = [*plan.routes, *plan.configuration.routes]
+    del plan
+    while routes:  # one by one, so that requests come in between
+        routes.pop()
+
+
 class Proxy:
     """Holds what is live, and swaps it. Made inside the running loop; raises ConfigError."""
 
@@ -150,7 +160,7 @@ class Proxy:
             now = self.clock.now()
             replaced = [self._live]
             try:
-                self._go_live(await load_steadily(self._load, self._begin, self.clock))
+                self._go_live(await load_steadily(self._load, _free, self._begin, self.clock))
             except ConfigError as error:
                 self._refused(error, now, watched=watched)
                 raise
@@ -168,7 +178,7 @@ class Proxy:
         configuration = read_policies(self.settings)
         try:
             return self._build(configuration)
-        except ConfigError:
+        except Exception:
             dismantle(configuration)
             raise
 
@@ -179,13 +189,10 @@ class Proxy:
     def _let_go(self, replaced: list[_Revision], at: float, *, watched: bool) -> None:
         """In a thread, since it takes a while: say what has changed, then free what was live."""
         with HEAP.passing():
-            before = replaced.pop().plan
-            self._reloads.accepted(before.configuration, self.configuration, at, watched=watched)
-            dismantle(before.configuration)
-            routes = [*before.routes, *before.configuration.routes]
+            before = replaced[0].plan.configuration
+            self._reloads.accepted(before, self.configuration, at, watched=watched)
             del before
-            while routes:  # one by one, so that requests come in between
-                routes.pop()
+            _free(replaced)
         HEAP.tidy()
 
     def _build(self, configuration: Configuration) -> _Revision:

@@ -53,14 +53,17 @@ class ImpatientClock(FakeClock):
 async def test_what_stays_as_it_is_is_read_once(tmp_path: Path) -> None:
     disk = Disk(tmp_path, times=0)
 
-    assert ("00", 1) == (await load_steadily(disk.load, disk.inputs, ImpatientClock()), disk.readings)
+    assert ("00", 1) == (
+        await load_steadily(disk.load, list.clear, disk.inputs, ImpatientClock()),
+        disk.readings,
+    )
 
 
 @pytest.mark.parametrize("load", [Disk.load, Disk.refuse], ids=["half of it fits", "half of it is refused"])
 async def test_what_is_written_meanwhile_is_read_again(tmp_path: Path, load: object) -> None:
     disk = Disk(tmp_path, times=2)
 
-    loaded = await load_steadily(lambda: load(disk), disk.inputs, ImpatientClock())  # type: ignore[operator]
+    loaded = await load_steadily(lambda: load(disk), list.clear, disk.inputs, ImpatientClock())  # type: ignore[operator]
 
     assert ("22", 3) == (loaded, disk.readings)
 
@@ -69,7 +72,7 @@ async def test_what_never_stays_as_it_is_does_not_hold_up_for_ever(tmp_path: Pat
     disk = Disk(tmp_path, times=1000)
 
     with pytest.raises(ConfigError, match="does not fit"):
-        await load_steadily(disk.refuse, disk.inputs, ImpatientClock())
+        await load_steadily(disk.refuse, list.clear, disk.inputs, ImpatientClock())
 
     assert disk.readings < 10
 
@@ -84,7 +87,7 @@ async def test_it_is_read_again_only_when_whoever_writes_is_done(
         return len(asked) < 5
 
     monkeypatch.setattr(loading, "being_written", being_written)
-    await load_steadily(disk.load, disk.inputs, ImpatientClock())
+    await load_steadily(disk.load, list.clear, disk.inputs, ImpatientClock())
 
     assert [((disk.first, disk.second), 1)] * 5 == asked
 
@@ -95,7 +98,7 @@ async def test_who_never_is_done_does_not_hold_up_for_ever(
     disk = Disk(tmp_path, times=1)
     monkeypatch.setattr(loading, "being_written", lambda _: True)
 
-    assert "11" == await load_steadily(disk.load, disk.inputs, ImpatientClock())
+    assert "11" == await load_steadily(disk.load, list.clear, disk.inputs, ImpatientClock())
 
 
 async def test_nothing_is_collected_while_loading_and_all_is_as_before_afterwards(tmp_path: Path) -> None:
@@ -105,7 +108,7 @@ async def test_nothing_is_collected_while_loading_and_all_is_as_before_afterward
     def load() -> tuple[bool, float]:
         return gc.isenabled(), sys.getswitchinterval()
 
-    collecting, turn = await load_steadily(load, disk.inputs, ImpatientClock())
+    collecting, turn = await load_steadily(load, list.clear, disk.inputs, ImpatientClock())
 
     assert (False, True) == (collecting, turn < before[1])
     assert before == (gc.isenabled(), sys.getswitchinterval())

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
 
+from proxy.app import proxy as module
+from proxy.app.settings import Settings
+from proxy.config.configuration import Configuration
 from proxy.config.nodes import Node
 from proxy.testing import FakeClock
 from tests.app.served import Served, served
@@ -108,10 +114,52 @@ def nodes() -> int:
     return sum(isinstance(each, Node) for each in gc.get_objects())
 
 
+class Slow(ThreadPoolExecutor):
+    """Its threads have their next turn after the test: until then they hold what they made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.held.append(super().submit(fn, *args, **kwargs))
+        return self.held[-1]
+
+
+def nothing(_: pytest.MonkeyPatch) -> None:
+    pass
+
+
+def slow_threads(_: pytest.MonkeyPatch) -> None:
+    asyncio.get_running_loop().set_default_executor(Slow())
+
+
+def written_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever edits writes once more while the file is read."""
+    seen = set[str]()
+
+    def read(settings: Settings) -> Configuration:
+        configuration = module_reads(settings)
+        file = settings.policies / "a.yaml"
+        text = file.read_text(encoding="utf-8")
+        if text not in seen:
+            seen.update((text, f"{text}\n"))
+            file.write_text(f"{text}\n", encoding="utf-8")
+        return configuration
+
+    module_reads = module.read_policies
+    monkeypatch.setattr(module, "read_policies", read)
+
+
+@pytest.mark.parametrize("meanwhile", [nothing, slow_threads, written_meanwhile])
 async def test_what_is_replaced_is_freed_though_the_collector_sleeps(
-    files: Files, upstream: RawUpstream
+    files: Files,
+    upstream: RawUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     async with served(files, upstream) as running:
+        meanwhile(monkeypatch)
         gc.disable()
         try:
             kept = []
