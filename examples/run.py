@@ -29,7 +29,7 @@ PATIENCE = 5.0
 OTHER_PORTS = "PORT=8090 APP_PORT=3090 STATUS_PORT=9992 ADMIN_PORT=9991"
 
 ABOUT = """
-The application, as it is:   {upstream}/
+{behind:<29}{upstream}/
 Seawall in front of it:      http://127.0.0.1:{port}/
 Its policies:                {policies}
 Seawall's own arguments:     {arguments}
@@ -58,7 +58,7 @@ class Example:
     environment: dict[str, str]
     """What is not set already."""
     tls: bool
-    """The application is called over https."""
+    """The application plays an API that is called over https, on the way out."""
     upstreams: tuple[str, ...]
     """Variables that say where the application is; it may play several."""
     tries: tuple[tuple[int, str, str], ...]
@@ -142,7 +142,8 @@ def arguments() -> argparse.Namespace:
 
 def told(example: Example, options: argparse.Namespace, pid: int) -> str:
     """Where everything is, and what to type."""
-    facts = {**vars(options), "arguments": " ".join(example.arguments) or "none"}
+    behind = "The API, as it is played:" if example.tls else "The application, as it is:"
+    facts = {**vars(options), "behind": behind, "arguments": " ".join(example.arguments) or "none"}
     lines = [f"{status}  {what}\n     {typed(line, options)}" for status, what, line in example.tries]
     return "\n".join([ABOUT.format(**facts), *lines, END.format(pid=pid)])
 

@@ -177,8 +177,8 @@ def _finding(node: Node, message: str, *, at_key: bool) -> _Finding:
 
 
 def looks_secret(key: str) -> bool:
-    """`key` reads like one whose value should not be shown."""
-    return _SENSITIVE.search(key) is not None
+    """`key` reads like one whose value should not be shown; what to do without a secret is none."""
+    return key != "on_missing_secret" and _SENSITIVE.search(key) is not None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ connections are others.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,9 @@ START = 1_767_603_600.0
 """2026-01-05T09:00:00Z, a Monday: what the wall clock shows at the start where nothing else is said."""
 
 _SEED = 20260105
+
+# What a proxy logs while it is played is nobody's log: without this, Python would write it to standard error.
+logging.getLogger("proxy").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -135,3 +137,20 @@ def test_the_upstream_may_come_from_outside(tmp_path: Path) -> None:
 
 def test_wrong_usage_is_exit_code_2() -> None:
     assert 2 == CliRunner().invoke(command, []).exit_code
+
+
+MASKED = """\
+tests:
+  - name: a trace is masked
+    upstream: {status: 500, headers: {Content-Type: text/plain}, body: "Traceback (most recent call last):"}
+    steps: [{request: {path: /tickets/1}, expect: {status: 500, reason: mask_errors.masked}}]
+"""
+
+
+def test_what_the_played_proxy_would_log_is_not_written(tmp_path: Path) -> None:
+    file = a_file(tmp_path, GOOD.replace("deadline: 30s", "mask_errors: {when: always}") + MASKED)
+    command = [sys.executable, "-m", "proxy", "test", file]
+
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (result.returncode, result.stderr)

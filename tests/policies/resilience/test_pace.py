@@ -73,6 +73,7 @@ async def test_who_would_wait_longer_than_max_wait_is_refused_at_once_and_told_w
     assert {"limit": "2/s", "burst": 1, "waiting": 2, "max_wait": "1s", "key": "constant *"}.items() <= (
         late.asked.refusal.facts.items()
     )
+    assert "time_left" not in late.asked.refusal.facts
 
 
 @STORES
@@ -89,6 +90,8 @@ async def test_a_turn_after_the_deadline_is_refused_at_once(
 
     assert (None, EXCEEDED) == decided
     assert (200, None) == early.outcome
+    assert late.asked.refusal is not None
+    assert "600ms" == late.asked.refusal.facts["time_left"]
 
 
 async def test_who_finds_no_place_is_refused_at_once() -> None:

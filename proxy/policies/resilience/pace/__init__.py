@@ -52,6 +52,7 @@ clients, which are forgotten with the last who waits.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -236,9 +237,15 @@ class Pace:
             "burst": config.bucket,
             "wait": about(wait),
             "max_wait": spelled(config.max_wait),
+            **self._time_left(exchange),
             "waiting": self._crossing.lines.waiting,
             "key": self._whose.shown(exchange, content if isinstance(content, bytes) else b""),
         }
+
+    def _time_left(self, exchange: Exchange) -> dict[str, object]:
+        """Of the deadline, where that is nearer than `max_wait`."""
+        left = math.inf if exchange.deadline is None else max(0.0, exchange.deadline - self._monotonic())
+        return {"time_left": about(left)} if left < self._config.max_wait else {}
 
     def _rehearse(self, exchange: Exchange, key: str) -> Later | None:
         """In shadow: a line in which all wait is a bucket that is larger by those who may."""
