@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.dashboard import traffic
 from bench.dashboard.prometheus import Prometheus
 from bench.processes import Ended, Process, free_port
+from bench.soak.certificate import certificate
 from bench.templates import fill
 from bench.wheels import Missing
 
@@ -25,6 +26,7 @@ SCRAPE = 2
 """Seconds from one scrape to the next."""
 NAMESPACE = "prod"
 _PATIENCE = 20.0
+_CERTIFICATE_DAYS = 60
 _MOST, _MOST_LATER = 6, 8
 """Searches at once: an edit changes that."""
 
@@ -65,6 +67,7 @@ class Scene:
         for job in ("shop", "gateway"):
             (self._folder / job).mkdir()
             self._save(job, _MOST)
+        self._save_certificate()
         self._start("upstream", [sys.executable, str(HERE / "upstream.py"), str(self._upstream)])
         self._start_valkey()
         _answers(f"http://127.0.0.1:{self._upstream}/health")
@@ -84,8 +87,8 @@ class Scene:
     async def _act(self) -> int:
         ports = {job: [each.data for each in self.seawalls if each.job == job] for job in ("shop", "gateway")}
         asked = asyncio.gather(
-            traffic.ask(ports["shop"], traffic.SHOP, self._seconds, 1),
-            traffic.ask(ports["gateway"], traffic.GATEWAY, self._seconds, 2),
+            traffic.ask("https", ports["shop"], traffic.SHOP, self._seconds, 1),
+            traffic.ask("http", ports["gateway"], traffic.GATEWAY, self._seconds, 2),
         )
         began = time.monotonic()
         for share, act in self._acts():
@@ -129,6 +132,12 @@ class Scene:
         new.write_text(fill((HERE / f"{job}.yaml").read_text(), values))
         new.replace(self._folder / job / "policies.yaml")
 
+    def _save_certificate(self) -> None:
+        (self._folder / "tls").mkdir()
+        pair = certificate(_CERTIFICATE_DAYS)
+        for name in ("tls.crt", "tls.key"):  # of each the part that is its own is read
+            (self._folder / "tls" / name).write_bytes(pair)
+
     def _start(self, name: str, command: list[str]) -> Process:
         """It ends with the scene, whatever has become of it by then."""
         env = {"PYTHONPATH": str(ROOT)}
@@ -142,6 +151,8 @@ class Scene:
                    "--listen", f"127.0.0.1:{each.data}", "--status", f"127.0.0.1:{each.status}",
                    "--admin", "127.0.0.1:0", "--store", each.store,
                    "--audit-log", str(folder / f"{each.instance}.audit")]  # fmt: skip
+        if each.job == "shop":
+            command += ["--tls-cert-dir", str(folder / "tls")]
         return self._start(each.instance, command)
 
     def _start_valkey(self) -> None:

@@ -48,20 +48,21 @@ SHOP = (
 GATEWAY = (Kind(4, "GET", "/rates"), Kind(12, "GET", "/rates", begin=0.55, end=0.65))
 
 
-async def ask(ports: Sequence[int], kinds: Sequence[Kind], seconds: float, seed: int) -> int:
+async def ask(scheme: str, ports: Sequence[int], kinds: Sequence[Kind], seconds: float, seed: int) -> int:
     """All of them, in turn at each of `ports`; returns how many there were."""
     chosen = random.Random(seed)
     began = time.monotonic()
     due = sorted(
         ((when, kind) for kind in kinds for when in _times(kind, seconds, chosen)), key=lambda each: each[0]
     )
+    urls = [f"{scheme}://127.0.0.1:{port}" for port in ports]
     asking = set()
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=_PATIENCE)
+        connector=aiohttp.TCPConnector(limit=0, ssl=False), timeout=aiohttp.ClientTimeout(total=_PATIENCE)
     ) as session:
         for number, (when, kind) in enumerate(due):
             await asyncio.sleep(max(0.0, began + when - time.monotonic()))
-            one = asyncio.create_task(_one(session, ports[number % len(ports)], kind, number, chosen))
+            one = asyncio.create_task(_one(session, urls[number % len(urls)], kind, number, chosen))
             asking.add(one)
             one.add_done_callback(asking.discard)
         await asyncio.gather(*asking)
@@ -75,13 +76,12 @@ def _times(kind: Kind, seconds: float, chosen: random.Random) -> Iterator[float]
 
 
 async def _one(
-    session: aiohttp.ClientSession, port: int, kind: Kind, number: int, chosen: random.Random
+    session: aiohttp.ClientSession, url: str, kind: Kind, number: int, chosen: random.Random
 ) -> None:
     headers = {"X-Forwarded-For": kind.client or f"10.0.0.{1 + chosen.randrange(_CLIENTS) ** 2}"}
     if kind.method == "POST" and kind.keyed:
         headers["Idempotency-Key"] = f"order-{number}"
     body = b"x" * kind.body if kind.body else None
     with suppress(aiohttp.ClientError, TimeoutError):  # what was answered, Seawall counts
-        url = f"http://127.0.0.1:{port}{kind.path}"
-        async with session.request(kind.method, url, headers=headers, data=body) as answer:
+        async with session.request(kind.method, f"{url}{kind.path}", headers=headers, data=body) as answer:
             await answer.read()

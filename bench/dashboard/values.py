@@ -8,6 +8,10 @@ import time
 _SUFFIX = {"reqps": " req/s", "ops": " ops/s", "cps": " c/s", "bytes": "", "short": "", "none": "", "s": ""}
 """Units that are drawn; a dashboard with another one is not."""
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
+_TIMES = (
+    (31_536_000.0, "years"), (604_800.0, "weeks"), (86_400.0, "days"), (3600.0, "hours"), (60.0, "mins"),
+    (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"),
+)  # fmt: skip
 _SHORT = ("", " K", " Mil", " Bil")
 
 
@@ -27,7 +31,7 @@ def shown(value: float, unit: str, decimals: int | None = None) -> str:
 
 
 def _seconds(value: float, decimals: int | None) -> str:
-    for size, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+    for size, name in _TIMES:
         if abs(value) >= size:
             return f"{_rounded(value / size, decimals)} {name}"
     return f"{_rounded(value, decimals)} s"

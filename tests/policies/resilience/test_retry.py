@@ -13,6 +13,7 @@ from proxy.config.patterns import Method
 from proxy.config.units import Duration, HeaderName, Share, Size
 from proxy.errors import Rejection, UpstreamError
 from proxy.exchange import Attempt, Exchange, Response
+from proxy.exchange import Retry as RetryOf
 from proxy.headers import Headers
 from proxy.pipeline import Pipeline
 from proxy.policies.resilience.retry import Retry, RetryConfig
@@ -419,8 +420,17 @@ def test_it_is_entered_only_for_answers_that_belong_to_a_class() -> None:
 
 def test_it_counts_first_calls_and_not_those_that_repeat_them() -> None:
     policy = Trial(200, budget=BudgetConfig(ratio=Share(1), min_per_second=0.0)).policy
+    asked = exchange()
     for number in (1, 2, 3):
-        policy.on_attempt(exchange(), Attempt(number, "app", 0.0, 0.0, 503))
+        policy.on_attempt(asked, Attempt(number, "app", 0.0, 0.0, 503))
+        asked.retries = [RetryOf("gateway_error", "503")]
+
+    assert [True, False] == [policy._plan._budget(0.0) for _ in range(2)]
+
+
+def test_a_call_that_the_wire_has_made_again_is_a_first_one_all_the_same() -> None:
+    policy = Trial(200, budget=BudgetConfig(ratio=Share(1), min_per_second=0.0)).policy
+    policy.on_attempt(exchange(), Attempt(2, "app", 0.0, 0.0, 200))
 
     assert [True, False] == [policy._plan._budget(0.0) for _ in range(2)]
 

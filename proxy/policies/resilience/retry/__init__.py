@@ -272,8 +272,9 @@ class Retry:
             raise result
         return result
 
-    def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:  # noqa: ARG002  # whose it is
-        if attempt.number == 1:
+    def on_attempt(self, exchange: Exchange, attempt: Attempt) -> None:
+        # A first call that the wire has made again, since its connection was closed, is the second.
+        if attempt.number == 1 or exchange.retries is None:
             self._budget.first(attempt.ended)
 
     def _tell(self, exchange: Exchange, response: Response) -> None:
