@@ -1,4 +1,4 @@
-"""An upstream that fails in every way that is asked of it: `upstream.py PORT CONTROL_PORT TLS_PORT PEM`.
+"""An upstream that fails in every way that is asked of it: `upstream.py PORT CONTROL_PORT [TLS_PORT PEM]`.
 
 The first word of the path is what happens. What is answered has the request's id in `X-Soak-Id`,
 so that an answer that went to somebody else shows. The other port tells what was seen, as JSON.
@@ -12,7 +12,7 @@ import ssl
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 TRACE = b'Traceback (most recent call last):\n  File "app.py", line 1, in <module>\nValueError: no\n'
@@ -242,7 +242,7 @@ WAYS: dict[str, Way] = {
 }  # fmt: skip
 
 
-async def _main(port: int, control: int, secured: int, pem: str) -> None:
+async def _main(port: int, control: int, secured: int | None = None, pem: str = "") -> None:
     seen = Seen()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -254,13 +254,16 @@ async def _main(port: int, control: int, secured: int, pem: str) -> None:
         writer.write(json.dumps(facts).encode())
         writer.close()
 
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(pem)
-    told = await asyncio.start_server(tell, "127.0.0.1", control)
-    secure = await asyncio.start_server(accept, "127.0.0.1", secured, backlog=1024, ssl=tls)
-    async with await asyncio.start_server(accept, "127.0.0.1", port, backlog=1024) as server, told, secure:
-        await server.serve_forever()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(await asyncio.start_server(tell, "127.0.0.1", control))
+        if secured is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(pem)
+            secure = await asyncio.start_server(accept, "127.0.0.1", secured, backlog=1024, ssl=tls)
+            await stack.enter_async_context(secure)
+        server = await asyncio.start_server(accept, "127.0.0.1", port, backlog=1024)
+        await (await stack.enter_async_context(server)).serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(*map(int, sys.argv[1:4]), sys.argv[4]))
+    asyncio.run(_main(*map(int, sys.argv[1:4]), *sys.argv[4:]))

@@ -184,7 +184,7 @@ class Playing(Rehearsal):
         return proxy
 
     def _spy_on(self, proxy: Proxy) -> None:
-        recorder, recorded = proxy._recorder, self.recorded
+        recorder, recorded = proxy._telemetry.recorder, self.recorded
         began, ended = recorder.started, recorder.finished
 
         def started(exchange: Exchange) -> None:
@@ -249,7 +249,7 @@ class Playing(Rehearsal):
         kept = self._proxy._parts.state._kept
         gauged = [state.gauges() for state in kept.values() if isinstance(state, Gauged)]
         switched = [state.seen().numbers for state in kept.values() if isinstance(state, Switchable)]
-        pools = [pool for _, pool in self._proxy._pools.values()]
+        pools = [pool for _, pool in self._proxy._pools.live.values()]
         found = {
             "gauges": [
                 (name, value) for gauges in gauged for name, value in gauges.items()
@@ -272,7 +272,7 @@ class Playing(Rehearsal):
 
     def being_opened(self) -> Mapping[str, int]:
         """Connections that nobody may wait for any more, and that are opened for who comes next."""
-        opening = {name: pool.summary()["opening"] for name, (_, pool) in self._proxy._pools.items()}
+        opening = {name: pool.summary()["opening"] for name, (_, pool) in self._proxy._pools.live.items()}
         return {name: number for name, number in opening.items() if number}
 
 
