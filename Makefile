@@ -8,6 +8,7 @@ PIP_TOOLS := pip-tools==7.6.2
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINE ?= docker
+WORKERS ?= auto
 IMAGE ?= seawall:latest
 EXTRAS := --extra htpasswd --extra jwt --extra redis --extra schema
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -18,8 +19,8 @@ run: $(VENV)/.runtime ## An ordinary application with Seawall in front, and what
 	@$(BIN)/python examples/run.py $(EXAMPLE) $(if $(PORT),--port $(PORT)) $(if $(APP_PORT),--app-port $(APP_PORT)) \
 	  $(if $(STATUS_PORT),--status-port $(STATUS_PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT))
 
-test: $(VENV)/.dev ## All tests (ARGS="tests/config -k units" for some)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## All tests, on all cores (ARGS="tests/config -k units" for some, WORKERS=0 for one after the other)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 ##@ Before a push
 

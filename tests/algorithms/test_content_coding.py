@@ -24,9 +24,9 @@ def raw(data: bytes) -> bytes:
     [
         (TEXT, ""),
         (TEXT, "identity"),
-        (gzip.compress(TEXT), "gzip"),
-        (gzip.compress(TEXT), " GZip "),
-        (gzip.compress(TEXT), "x-gzip"),
+        (gzip.compress(TEXT, mtime=0), "gzip"),
+        (gzip.compress(TEXT, mtime=0), " GZip "),
+        (gzip.compress(TEXT, mtime=0), "x-gzip"),
         (zlib.compress(TEXT), "deflate"),
         (raw(TEXT), "deflate"),
     ],

@@ -72,8 +72,8 @@ def hashed(password: str) -> str:
 async def curl(running: Seawall, path: str, *arguments: str) -> int:
     """The status that curl sees."""
     process = await asyncio.create_subprocess_exec(
-        "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*", "--max-time", "10",
-        *arguments, f"http://127.0.0.1:{running.data}{path}",
+        "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*",
+        "--max-time", f"{PATIENCE:g}", *arguments, f"http://127.0.0.1:{running.data}{path}",
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, _ = await process.communicate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.app.seawall import ROOT, seawall
+from tests.ports import free_port
 
 POLICIES = """\
 version: 1
@@ -72,12 +72,6 @@ class Served:
         return next(
             float(line.split()[1]) for line in text.splitlines() if "_in_flight " in line and line[0] != "#"
         )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from examples import certificates
+from tests.ports import free_port
 from tests.systems.pages import ROOT
-from tests.systems.running import eventually, free_port, listens, started
+from tests.systems.running import eventually, listens, started
 
 APPLICATION = (
     "from examples.ingestion.app import Ingestion; from examples.answering import serve; serve(Ingestion, '')"

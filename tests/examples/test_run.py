@@ -13,11 +13,13 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 OTHERS = sorted({file.parent.name for file in ROOT.glob("examples/*/example.toml")} - {"legacy"})
@@ -68,13 +70,7 @@ def eventually(true: Callable[[], bool], what: str) -> None:
 
 
 def free_ports() -> dict[str, int]:
-    with ExitStack() as stack:
-        ports = {}
-        for name in ("port", "app-port", "status-port", "admin-port"):
-            listener = stack.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
-            ports[name] = listener.getsockname()[1]
-    return ports
+    return {name: free_port() for name in ("port", "app-port", "status-port", "admin-port")}
 
 
 @contextmanager

@@ -24,7 +24,7 @@ import pytest
 from proxy import __version__
 from tests.app.test_watching import kubelet_volume
 from tests.machinery.test_dockerfile import instructions
-from tests.systems.running import free_port
+from tests.ports import free_port
 
 IMAGE = os.environ.get("SEAWALL_IMAGE", "")
 ENGINE = os.environ.get("ENGINE") or ("podman" if shutil.which("podman") else "docker")

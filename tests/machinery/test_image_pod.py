@@ -20,7 +20,7 @@ import yaml
 
 from tests.app.test_watching import kubelet_volume
 from tests.machinery.charts import APP, ROOT, rendered
-from tests.systems.running import free_port
+from tests.ports import free_port
 
 IMAGE = os.environ.get("SEAWALL_IMAGE", "")
 ENGINE = os.environ.get("ENGINE") or ("podman" if shutil.which("podman") else "docker")

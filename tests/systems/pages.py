@@ -34,6 +34,11 @@ def page_of(system: str) -> str:
     return (ROOT / "docs" / "systems" / f"{system}.md").read_text(encoding="utf-8")
 
 
+def tests_of(system: str) -> Path:
+    """Those over real sockets."""
+    return ROOT / "tests" / "systems" / f"test_{system.replace('-', '_')}.py"
+
+
 def rows(system: str) -> list[Row]:
     """All tables of the page."""
     lines = [line for table in _TABLE.findall(page_of(system)) for line in table.splitlines()]

@@ -20,6 +20,7 @@ import httpx
 import yaml
 
 from examples.run import Example
+from tests.ports import free_port
 from tests.systems.pages import ROOT
 
 PATIENCE = 30.0
@@ -151,13 +152,6 @@ def started(
 
     stack.callback(end)
     return process
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -56,6 +57,15 @@ def zendesk(service: Running, number: int, *, credentials: str = BASIC) -> httpx
     )
 
 
+def until_refused(service: Running, **more: str) -> list[httpx.Response]:
+    """One after the other; on a slow machine some get in anew in the meantime, one each 600 ms."""
+    answers: list[httpx.Response] = []
+    while len(answers) < 250 and not (answers and answers[-1].status_code == 429):
+        headers = {name: value.format(len(answers)) for name, value in more.items()}
+        answers.append(freshdesk(service, len(answers), **headers))
+    return answers
+
+
 def tickets(service: Running) -> int:
     count: int = service.behind.get("/health").json()["tickets"]
     return count
@@ -89,18 +99,20 @@ def test_without_seawall_strangers_get_in_and_each_try_makes_a_ticket(service: R
 def test_ten_requests_at_once_pass_and_the_11th_is_refused_in_the_words_of_the_service(
     service: Running,
 ) -> None:
-    answers = [freshdesk(service, number) for number in range(11)]
+    begun = time.monotonic()
+    answers = until_refused(service)
+    anew = (time.monotonic() - begun) / 0.6
 
-    assert [200] * 10 + [429] == [answer.status_code for answer in answers]
+    passed = len(answers) - 1
+    assert 10 <= passed <= 10 + anew
+    assert [200] * passed + [429] == [answer.status_code for answer in answers]
     assert {"error": "Rate limit exceeded. Please try again later."} == answers[-1].json()
     assert "application/json" == answers[-1].headers["Content-Type"]
-    assert 10 == tickets(service)
+    assert passed == tickets(service)
 
 
 def test_a_client_cannot_claim_another_address(service: Running) -> None:
-    answers = [
-        freshdesk(service, number, **{"X-Forwarded-For": f"198.51.100.{number}"}) for number in range(11)
-    ]
+    answers = until_refused(service, **{"X-Forwarded-For": "198.51.100.{}"})
 
     assert 429 == answers[-1].status_code
 
@@ -145,13 +157,12 @@ def test_prometheus_finds_the_metrics_on_the_port_of_the_service(service: Runnin
 
 
 def test_the_metrics_have_the_names_and_labels_that_dashboards_know(service: Running) -> None:
-    for number in range(11):
-        freshdesk(service, number)
+    passed = len(until_refused(service)) - 1
     seen = {"method": "POST", "endpoint": FRESHDESK}
 
-    assert 10 == service.metric("ingestion_http_requests_total", **seen, status="200")
+    assert passed == service.metric("ingestion_http_requests_total", **seen, status="200")
     assert 1 == service.metric("ingestion_http_requests_total", **seen, status="429")
-    assert 11 == service.metric("ingestion_http_request_duration_seconds_count", **seen)
+    assert passed + 1 == service.metric("ingestion_http_request_duration_seconds_count", **seen)
     assert service.metric("ingestion_http_requests_in_flight") is not None
     assert 0 == service.metric("ingestion_circuit_breaker_state", name="app")
     assert 1 == service.metric("ingestion_rate_limit_exceeded_total", endpoint=FRESHDESK)
@@ -171,8 +182,7 @@ def test_five_failures_of_the_service_open_the_circuit_and_the_metric_says_so(se
 
 
 def test_the_metrics_that_the_alert_rules_ask_for_are_there(service: Running) -> None:
-    for number in range(11):
-        freshdesk(service, number)
+    until_refused(service)
 
     assert set() == missing_metrics(service.status, "ingestion")
 

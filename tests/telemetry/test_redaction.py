@@ -96,12 +96,12 @@ def test_what_looks_secret_in_a_path_is_masked(path: str, masked: str) -> None:
 )
 def test_no_path_or_query_costs_more_than_its_length(text: str) -> None:
     """Gone through again for each of its letters, one of these would take minutes."""
-    start = time.perf_counter()
+    start = time.process_time()
     masked_path(f"/{text}")
     masked_query(f"%20{text}")
     masked_text(text[:50_000])
 
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 @given(st.text("/;=%a5token", max_size=30))

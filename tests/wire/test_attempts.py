@@ -9,7 +9,7 @@ import pytest
 from proxy.errors import UpstreamError
 from proxy.exchange import Attempt, Exchange, Forward, Response
 from proxy.headers import Headers
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import GET, OK, Limits, Passes, answers_half, refusal, waits
 
 
@@ -170,7 +170,7 @@ async def test_between_two_calls_a_policy_may_take_its_time() -> None:
     async with RawUpstream(serve) as upstream, wire(upstream.port, Limits(response=5.0), backs) as running:
         peer = await running.connect()
         peer.send(GET)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await backs.backing_off.wait()
         running.advance(60.0)
         backs.go_on.set()

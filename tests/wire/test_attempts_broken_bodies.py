@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, once, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Peer, RawUpstream, once, until, wire
 from tests.wire.probes import GET, ReadsAnswer
 
 pytestmark = BOTH_LOOPS
@@ -78,7 +78,7 @@ async def test_an_http_10_client_can_tell_by_a_reset_that_a_body_broke_off() -> 
         await peer.until(b"hello")
         told.set()
         with pytest.raises(ConnectionResetError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await peer.reader.read(100)
 
 
@@ -113,7 +113,7 @@ async def test_an_upload_that_breaks_off_is_broken_off_at_the_upstream() -> None
         peer.send(b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
         await until(lambda: upstream.connections == 1)
         peer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await done.wait()
         await running.settled()
 
@@ -137,7 +137,7 @@ async def test_an_upload_whose_framing_breaks_is_answered_400_and_broken_off_at_
         await until(lambda: upstream.connections == 1)
         peer.send(b"xyz\r\n")
         answer = await peer.rest()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await done.wait()
 
     assert answer.startswith(b"HTTP/1.1 400 ")

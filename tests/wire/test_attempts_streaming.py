@@ -11,7 +11,7 @@ import pytest
 
 from proxy.exchange import AttemptLimits, Exchange
 from proxy.wire.serving import WireSettings
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import BLOCK, GET, WAYS, MiB, ReadsAnswer, held_by_proxy, received
 
 pytestmark = BOTH_LOOPS
@@ -59,7 +59,7 @@ async def test_an_upload_arrives_piece_by_piece(policies: Any) -> None:
         peer = await running.connect()
         peer.send(b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         arrived = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             for letter in (b"a", b"b", b"c"):
                 peer.send(b"1\r\n%b\r\n" % letter)
                 arrived += [await pieces.get(), await pieces.get()]

@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from proxy.errors import Rejection
 from proxy.exchange import Attempt, Exchange, Forward, Response
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, Running, until, wire
 
 pytestmark = BOTH_LOOPS
 
@@ -256,7 +256,7 @@ async def test_a_policy_may_answer_something_else_after_a_switch() -> None:
         peer = await running.connect()
         peer.send(ASK)
         head, _ = await peer.message()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await switches.ended.wait()
         peer.close()
 
@@ -284,7 +284,7 @@ async def test_an_upstream_that_leaves_while_a_policy_ponders_its_switch_is_answ
     async with RawUpstream(serve_) as upstream, wire(upstream.port, ponders) as running:
         peer = await running.connect()
         peer.send(ASK)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ponders.pondering.wait()
         for connection in running.upstream_connections:
             connection.resume_reading()  # else it is noticed only by writing

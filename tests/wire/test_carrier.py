@@ -9,7 +9,7 @@ import pytest
 from proxy.errors import Rejection
 from proxy.exchange import Exchange, Forward, Response
 from proxy.router import Match
-from tests.wire.harness import Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import PATIENCE, Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import (
     GET,
     Limits,
@@ -95,7 +95,7 @@ async def test_a_client_that_leaves_ends_the_call() -> None:
         peer.send(GET)
         await until(lambda: upstream.connections == 1)
         peer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await left.wait()
         await running.settled()
 
@@ -246,7 +246,7 @@ async def test_a_body_over_a_routes_limit_is_refused_while_it_streams() -> None:
         peer.send(b"1\r\n!\r\n")
         answer = await peer.message()
         closed = await peer.closed()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await broken_off.wait()
         declared = await running.connect()
         declared.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")

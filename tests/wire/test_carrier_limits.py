@@ -10,7 +10,7 @@ import pytest
 
 from proxy.exchange import Exchange, Response
 from proxy.wire.serving import WireSettings
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import GET, WAYS, Limits, Reads, received, refusal, says_nothing, send_on, waits
 
 
@@ -34,7 +34,7 @@ async def test_an_upstream_that_does_not_answer_in_time_is_answered_for_with_504
         early = list(running.records.outcomes)
         running.advance(0.2)
         answer = await peer.message()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await left.wait()
         peer.send(GET)
         await until(lambda: upstream.connections == 2)

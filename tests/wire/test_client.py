@@ -14,7 +14,7 @@ from proxy.exchange import Response
 from proxy.router import Match
 from proxy.wire.peers import TrustedPeers
 from proxy.wire.serving import WireSettings
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, Running, once, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, Running, once, until, wire
 
 pytestmark = BOTH_LOOPS
 
@@ -334,7 +334,7 @@ async def test_an_exchange_that_is_under_way_may_finish_before_the_end(way: str)
         if way == "in time":
             go_on.set()
         answer = await peer.rest()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await closing
         await running.settled()
 
@@ -366,7 +366,7 @@ async def test_an_http_10_answer_that_breaks_off_ends_with_a_reset() -> None:
         await peer.until(b"\r\n\r\nx")
         head_arrived.set()
         with pytest.raises(ConnectionResetError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await peer.reader.read(100)
 
 

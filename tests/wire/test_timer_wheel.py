@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.wire.timer_wheel import TICK, TimerWheel
+from tests.wire.harness import PATIENCE
 
 
 class _Handle:
@@ -277,5 +278,5 @@ async def test_on_a_real_loop_a_timer_wakes_it() -> None:
     wheel = TimerWheel(loop, loop.time)
     wheel.timer(woken.set).set(loop.time() + 0.001)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await woken.wait()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from proxy.wire.serving import WireSettings
-from tests.wire.harness import BOTH_LOOPS, Peer, RawUpstream, Running, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Peer, RawUpstream, Running, until, wire
 from tests.wire.probes import Limits, held_by_proxy
 
 pytestmark = BOTH_LOOPS
@@ -36,7 +36,7 @@ async def both_ends(running: Running, scripted: Scripted) -> tuple[Peer, Peer]:
     client = await running.connect()
     client.send(ASK)
     await client.head()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return client, await scripted.ends.get()
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from proxy.wire.upstream_connection import MAX_RESPONSE_HEAD
-from tests.wire.harness import BOTH_LOOPS, Echo, Peer, RawUpstream, once, until, wire
+from tests.wire.harness import BOTH_LOOPS, PATIENCE, Echo, Peer, RawUpstream, once, until, wire
 from tests.wire.probes import ask
 
 pytestmark = BOTH_LOOPS
@@ -229,7 +229,7 @@ async def test_an_upgraded_connection_that_breaks_takes_the_client_with_it() -> 
         await peer.head()
         peer.send(b"x")
         rest = await peer.rest()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while running.records.in_flight:
                 peer.send(b"for nobody")  # the first is answered with a reset, the next one hears of it
                 await asyncio.sleep(0.001)
@@ -298,6 +298,6 @@ async def test_an_exchange_that_is_given_up_ends_the_connection() -> None:
         peer.send(GET)
         await until(lambda: bool(running.upstream_connections))
         peer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await left.wait()
         await until(lambda: not running.upstream_connections)

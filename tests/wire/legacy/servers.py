@@ -7,7 +7,6 @@ import http.client
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 PATIENCE = 20.0
 """Seconds within which a server has to answer its first request."""
@@ -140,7 +141,7 @@ def _started(kind: Kind, folder: Path, gates: Path) -> tuple[subprocess.Popen[by
     """A free port may be taken by somebody else before the server has it: then another one."""
     said = folder / "log"
     for _ in range(3):
-        port = _free_port()
+        port = free_port()
         with said.open("wb") as log:
             process = subprocess.Popen(
                 kind.command(port, folder),
@@ -152,12 +153,6 @@ def _started(kind: Kind, folder: Path, gates: Path) -> tuple[subprocess.Popen[by
             return process, port
         _end(process)
     raise AssertionError(f"it does not start:\n{said.read_text()}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
