@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 
+import msgspec
+
 Field = tuple[bytes, bytes]
 """Name as it was written, and value; neither has surrounding white space."""
 
@@ -19,6 +21,25 @@ ANY_FORWARDED = b"x-forwarded-*"
 
 NO_LINES = b"\r\n"
 """Lines of a message without fields."""
+
+Line = tuple[frozenset[bytes], bytes]
+"""What is added: the names in it, in lower case, and one line or more, each with its CRLF."""
+
+HOLE = b"\0"
+"""In lines that are the same in several messages but for one value: stands for that. No field has a NUL."""
+
+
+class Varied(msgspec.Struct, frozen=True, eq=False):
+    """What one of such messages has for the hole, and what stands around it."""
+
+    name: bytes
+    """Of the field, in lower case."""
+    value: bytes
+    lines: bytes
+    """With the hole..."""
+    lower: bytes
+    """...and these in lower case."""
+
 
 # The same few sets are looked for in every message: a look-up costs a fraction of compiling an
 # expression. Policies choose these sets, peers do not.
@@ -43,6 +64,24 @@ def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
     return finder
 
 
+UNIONS: dict[tuple[frozenset[bytes], frozenset[bytes]], frozenset[bytes]] = {}
+"""Of two such sets, for the same reason: a look-up costs a fraction of joining them."""
+
+
+def union_of(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:
+    """Both; remembered in `UNIONS`."""
+    if not one:
+        return other
+    union = UNIONS.get((one, other))
+    if union is None:
+        union = one | other
+        if len(union) <= SET_SIZE_MAX:
+            if len(UNIONS) >= SETS_MAX:
+                UNIONS.clear()
+            UNIONS[one, other] = union
+    return union
+
+
 def without(lines: bytes, lower: bytes, names: frozenset[bytes]) -> bytes:
     """`lines` but for those of `names`; `lower` are the same lines in lower case.
 
@@ -61,6 +100,16 @@ def without_these(lines: bytes, names: frozenset[bytes]) -> bytes:
     """As `without`, for names that a peer has chosen: slower, and nothing is remembered of them."""
     kept = [line for line in lines[2:-2].split(b"\r\n") if line.partition(b":")[0].lower() not in names]
     return b"\r\n".join((b"", *kept, b"")) if kept and lines != NO_LINES else NO_LINES
+
+
+def less(added: Iterable[Line], names: frozenset[bytes]) -> Iterator[Line]:
+    """What was added, without the fields of `names`."""
+    for set_names, lines in added:
+        kept = set_names - names
+        if len(kept) == len(set_names):
+            yield set_names, lines
+        elif kept:
+            yield kept, without_these(b"\r\n" + lines, names)[2:]
 
 
 def spellings(name: str) -> frozenset[bytes]:

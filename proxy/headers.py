@@ -6,30 +6,35 @@ at one by one only where a policy asks. What policies add is encoded once: at lo
 is known then (`HeaderBlock`), else when it is set.
 
 Who calls again mostly says the same again. What was worked out of such fields is kept with
-them (`Known`), and goes when others come.
+them (`Known`), and goes when others come; where they differ in one value alone (`Varied`), what
+does not depend on that one stays.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from proxy.header_lines import (
     ANY_FORWARDED,
     FORWARDED,
+    HOLE,
     NO_LINES,
-    SET_SIZE_MAX,
-    SETS_MAX,
+    UNIONS,
     Field,
+    Line,
+    Varied,
     fields_in,
+    less,
     lines_of,
+    union_of,
     values_in,
     without,
-    without_these,
 )
 
 T = TypeVar("T")
@@ -43,23 +48,6 @@ _UNKNOWN = object()
 _LINE_BREAKS = frozenset("\r\n\0")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _NOTHING: frozenset[bytes] = frozenset()
-
-# The same few sets are joined for every message, and a look-up costs a fraction of a union. Policies
-# choose these sets, peers do not.
-_unions: dict[tuple[frozenset[bytes], frozenset[bytes]], frozenset[bytes]] = {}
-
-
-def _union(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:
-    if not one:
-        return other
-    union = _unions.get((one, other))
-    if union is None:
-        union = one | other
-        if len(union) <= SET_SIZE_MAX:
-            if len(_unions) >= SETS_MAX:
-                _unions.clear()
-            _unions[one, other] = union
-    return union
 
 
 @lru_cache(1024)
@@ -82,10 +70,6 @@ def _bytes(name: str, value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
-Line = tuple[frozenset[bytes], bytes]
-"""What is added: the names in it, in lower case, and one line or more, each with its CRLF."""
-
-
 def header_line(name: str, value: str) -> Line:
     """A field, encoded once. Raises ValueError where name or value would forge another field."""
     return frozenset((_sought(name)[0],)), b"%b: %b\r\n" % (_encoded(name), _bytes(name, value))
@@ -106,6 +90,23 @@ class HeaderBlock:
         self.added: tuple[Line, ...] = ((set_names, lines_of(self.fields)),) if self.fields else ()
 
 
+class OfField(Generic[T]):
+    """For `Headers.once`: what `read` makes of all values of one field, whatever the others are.
+
+    So it is kept, too, while the value of another one is new each time.
+    """
+
+    __slots__ = ("lower", "name", "read")
+
+    def __init__(self, name: str, read: Callable[[list[str]], T]) -> None:
+        self.name = name
+        self.lower = _sought(name)[0]
+        self.read = read
+
+    def __call__(self, headers: Headers) -> T:
+        return self.read(headers.get_all(self.name))
+
+
 class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each message, in C
     """The fields of one message, `received` ones first. Names are matched without regard to case."""
 
@@ -121,12 +122,12 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     _known: Known | None = None
     """What was worked out of these lines before; None where they are not remembered."""
     _added: tuple[Line, ...] = ()
+    _varied: Varied | None = None
+    """Where `_known` is of all messages with another value of this field."""
 
     def copy(self) -> Headers:
         """The same fields, to be changed apart from these."""
-        return Headers(
-            self._received, self._dropped, self._arrived, self._lines, self._lower, self._known, self._added
-        )
+        return copy(self)
 
     @property
     def received(self) -> Sequence[Field]:
@@ -138,7 +139,8 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     @property
     def received_count(self) -> int:
         """How many fields arrived."""
-        return self._arrived.count(b"\r\n") - 1 if self._arrived else len(self._received)
+        # A CR alone stands in no line, and to look for one byte takes a third of the time.
+        return self._arrived.count(b"\r") - 1 if self._arrived else len(self._received)
 
     @property
     def received_size(self) -> int:
@@ -155,7 +157,7 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         value: str | None = known.get(name, _UNKNOWN)
         if value is _UNKNOWN:
             value = _as_one(self.get_all(name))
-            if len(known) < _KNOWN_MAX:
+            if len(known) < _KNOWN_MAX and (self._varied is None or self._varied.name != _sought(name)[0]):
                 known[name] = value
         return value
 
@@ -176,8 +178,8 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def once(self, read: Callable[[Headers], T]) -> T:
         """What `read` makes of the fields that arrived, whatever was changed since.
 
-        It is kept while the same ones come again on a connection. So `read` may depend on nothing
-        else but what a policy was built with.
+        It is kept while the same ones come again on a connection; of `OfField`, too, while another
+        one is new each time. So `read` may depend on nothing else but what a policy was built with.
         """
         known = self._known
         if known is None:
@@ -185,7 +187,9 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         found: T | object = known.get(read, _UNKNOWN)
         if found is _UNKNOWN:
             found = read(self._unchanged())
-            if len(known) < _KNOWN_MAX:
+            varied = self._varied
+            lasts = varied is None or (isinstance(read, OfField) and read.lower != varied.name)
+            if lasts and len(known) < _KNOWN_MAX:
                 known[read] = found
         return found  # type: ignore[return-value]  # what `read` gave
 
@@ -222,10 +226,10 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
     def drop(self, names: frozenset[bytes], instead: tuple[Line, ...] = ()) -> None:
         """Take out every field whose lower-case name is in `names`, and append `instead`."""
         dropped = self._dropped
-        self._dropped = (_unions.get((dropped, names)) or _union(dropped, names)) if dropped else names
+        self._dropped = (UNIONS.get((dropped, names)) or union_of(dropped, names)) if dropped else names
         for added in self._added:
             if not added[0].isdisjoint(names):
-                self._added = tuple(_less(self._added, names))
+                self._added = tuple(less(self._added, names))
                 break
         self._added += instead
 
@@ -239,13 +243,16 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
         if self._dropped:
             known = self._known
             lines = (known and known.get(self._dropped)) or self._cut()
+            if self._varied is not None:
+                lines = lines.replace(HOLE, self._varied.value)
         for _, added in self._added:
             lines += added
         return lines
 
     def _cut(self) -> bytes:
-        """What arrived, without what was dropped."""
-        lines, lower = self._both()
+        """What arrived, without what was dropped; with the hole, where there is one."""
+        varied = self._varied
+        lines, lower = self._both() if varied is None else (varied.lines, varied.lower)
         cut = without(lines, lower, self._dropped)
         known = self._known
         if known is not None and len(known) < _KNOWN_MAX:
@@ -254,7 +261,9 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
 
     def _unchanged(self) -> Headers:
         """What arrived, less what was dropped at once."""
-        return Headers(self._received, _NOTHING, self._arrived, self._lines, self._lower, self._known)
+        return Headers(
+            self._received, _NOTHING, self._arrived, self._lines, self._lower, self._known, (), self._varied
+        )
 
     def _touched(self, wanted: bytes) -> bool:
         """Something was done to fields of this name, or may have been."""
@@ -277,16 +286,6 @@ class Headers(msgspec.Struct, eq=False):  # a Struct, since one is made for each
 
 def _as_one(values: list[str]) -> str | None:
     return ", ".join(values) if values else None
-
-
-def _less(added: Iterable[Line], names: frozenset[bytes]) -> Iterator[Line]:
-    """What was added, without the fields of `names`."""
-    for set_names, lines in added:
-        kept = set_names - names
-        if len(kept) == len(set_names):
-            yield set_names, lines
-        elif kept:
-            yield kept, without_these(b"\r\n" + lines, names)[2:]
 
 
 arrived = partial(Headers, (), _NOTHING)

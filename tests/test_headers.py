@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import header_lines
-from proxy.header_lines import without
-from proxy.headers import HeaderBlock, Headers, Known, arrived
+from proxy.header_lines import HOLE, Varied, without
+from proxy.headers import HeaderBlock, Headers, Known, OfField, arrived
 
 
 def received(*fields):
@@ -381,3 +381,29 @@ def test_however_many_sets_are_dropped_they_fill_no_memory(names):
         assert lines((b"A", b"")) == headers.serialize()
     assert len(header_lines._finders) <= 512
     assert max(map(len, header_lines._finders)) <= 256
+
+
+@pytest.mark.parametrize("named", ["Accept", "Trace"])
+def test_where_one_field_is_new_each_time_only_what_is_of_others_is_kept(named):
+    reads = []
+    of_field = OfField(named, lambda values: reads.append(values) or values)
+    known: Known = {}
+
+    for value in ("1", "2", "1"):
+        headers = varied(value, known)
+        headers.remove("Cookie")
+        asked = headers.once(of_field), headers.get(named), headers.copy().serialize()
+        whole = headers.once(lambda fields: fields.get("Trace"))
+
+        expected = value if named == "Trace" else "a"
+        assert ([expected], expected, lines(*received(("Trace", value), ("Accept", "a")))) == asked
+        assert value == whole
+
+    assert (3 if named == "Trace" else 1) == len(reads)
+
+
+def varied(value, known):
+    """Of messages that differ in the value of Trace."""
+    whole = lines(*received(("Trace", value), ("Accept", "a"), ("Cookie", "c")))
+    around = lines((b"Trace", HOLE), *received(("Accept", "a"), ("Cookie", "c")))
+    return arrived(whole, whole, b"", known, (), Varied(b"trace", value.encode(), around, around.lower()))

@@ -14,7 +14,8 @@ from typing import Literal
 
 from proxy.algorithms.gcra import MICROSECONDS, Quota
 from proxy.exchange import Response
-from proxy.headers import HeaderBlock, Line, header_line
+from proxy.header_lines import Line
+from proxy.headers import HeaderBlock, header_line
 
 Style = Literal["ietf", "legacy", "both", "none"]
 

@@ -11,6 +11,7 @@ from proxy.wire.bodies import HIGH_WATER
 from proxy.wire.client_transport import ClientTransport
 from proxy.wire.framing import Decoder
 from proxy.wire.head import RequestFields
+from proxy.wire.hollow import Hollow
 from proxy.wire.intake import (
     NO_FIELDS,
     check_head_so_far,
@@ -48,6 +49,8 @@ class ClientConnection(ClientTransport):
         "_swallow",
         "_tunnel",
         "buffers",
+        "compared",
+        "hollow",
         "last_fields",
         "last_lines",
         "peer_ip",
@@ -77,6 +80,10 @@ class ClientConnection(ClientTransport):
         """The fields of its last request..."""
         self.last_fields: RequestFields = NO_FIELDS
         """...and what was read in them."""
+        self.hollow: Hollow | None = None
+        """What its requests have in common, where one field of theirs is new each time..."""
+        self.compared = 0
+        """...and how often that was looked for."""
 
     # ---- called by the event loop
 
@@ -152,7 +159,7 @@ class ClientConnection(ClientTransport):
         """`serving` is live: keep nothing of the one before, unless an exchange goes on with it."""
         if self._carrier is None:
             self.serving, self._stale = serving, True
-            self.last_lines, self.last_fields = b"", NO_FIELDS
+            self._forget_fields()
 
     def force_close(self) -> None:
         """End the connection, and with it what is under way; also called by aiohttp at the end of a drain."""
@@ -201,7 +208,11 @@ class ClientConnection(ClientTransport):
         """Another revision is live: what was made of the last request by the one before counts no more."""
         self.serving, self._stale = serving, False
         self.peer_trusted = serving.peers.trusts(self.peer_ip)
-        self.last_lines, self.last_fields = b"", NO_FIELDS
+        self._forget_fields()
+
+    def _forget_fields(self) -> None:
+        self.last_lines, self.last_fields, self.hollow = b"", NO_FIELDS, None
+        self.compared = 0
 
     def _wait_for_more(self, data: bytes, seen: int) -> None:
         refusal = check_head_so_far(data, self.serving.caps, seen)

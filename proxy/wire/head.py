@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from proxy.errors import Rejection
-from proxy.header_lines import ANY_FORWARDED, FORWARDED, without, without_these
+from proxy.header_lines import ANY_FORWARDED, FORWARDED, Varied, without, without_these
 from proxy.headers import Known
 from proxy.problem import TITLES
 from proxy.wire.framing import ChunkedDecoder, CloseDecoder, Decoder, FramingError, LengthDecoder
@@ -51,7 +51,7 @@ class RequestFields(msgspec.Struct, frozen=True, eq=False):
     kept: bytes
     """The lines that are passed on, policies allowing."""
     kept_lower: bytes
-    """The same in lower case."""
+    """The same in lower case; empty where nobody needed that yet."""
     host: str | None
     """See `host_of`; empty where there is none."""
     framed: bool
@@ -62,6 +62,8 @@ class RequestFields(msgspec.Struct, frozen=True, eq=False):
     """The client takes trailers (RFC 9110, section 10.1.4)."""
     known: Known | None = None
     """What policies made of `kept`, where it is remembered."""
+    varied: Varied | None = None
+    """Where that holds with another value of one field as well."""
 
 
 def believed(

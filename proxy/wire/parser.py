@@ -76,7 +76,7 @@ class Fields(msgspec.Struct, frozen=True, eq=False):
     lines: bytes
     """As they arrived; see `proxy.headers.NO_LINES`."""
     lower: bytes
-    """The same in lower case."""
+    """The same in lower case; empty where nobody needed that yet."""
     special: dict[bytes, bytes]
     """Those that mean something to us: name and value, both in lower case. Not to be changed."""
     connection: frozenset[bytes]
@@ -91,12 +91,13 @@ class Fields(msgspec.Struct, frozen=True, eq=False):
     def value(self, name: bytes) -> str:
         """All values of `name` (lower case), joined by commas, in the case that they came in; or nothing."""
         values, line = [], b"\r\n%b: " % name
-        at = self.lower.find(line)
+        lower = self.lower or self.lines.lower()
+        at = lower.find(line)
         while at >= 0:
             at += len(line)
-            end = self.lower.index(b"\r\n", at)
+            end = lower.index(b"\r\n", at)
             values.append(self.lines[at:end].decode("utf-8", "surrogateescape"))
-            at = self.lower.find(line, end)
+            at = lower.find(line, end)
         return ",".join(values)
 
 

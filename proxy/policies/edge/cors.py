@@ -54,7 +54,8 @@ from proxy.config.spelling import spelled
 from proxy.config.units import Duration, HeaderName, Unit
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, ExchangeKey, Response
-from proxy.headers import HeaderBlock, Line, header_line
+from proxy.header_lines import Line
+from proxy.headers import HeaderBlock, header_line
 from proxy.policies.origins import PageOrigin
 from proxy.policy import Services
 

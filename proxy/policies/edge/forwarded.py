@@ -47,7 +47,8 @@ from msgspec import Meta
 
 from proxy.config.schema import PolicyConfig
 from proxy.exchange import Exchange
-from proxy.headers import HeaderBlock, Line
+from proxy.header_lines import Line
+from proxy.headers import HeaderBlock
 from proxy.policy import Services
 
 REASONS = ()

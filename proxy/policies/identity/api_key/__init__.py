@@ -59,7 +59,7 @@ from proxy.config.schema import PolicyConfig
 from proxy.config.units import HeaderName
 from proxy.errors import Change, Rejection
 from proxy.exchange import Exchange, Identity, Request
-from proxy.headers import Headers
+from proxy.headers import OfField
 from proxy.policies.authenticator import settle
 from proxy.policies.identity.api_key.keys import (
     Key,
@@ -163,6 +163,7 @@ class ApiKey:
         self._matches = None if config.format is None else re.compile(config.format.encode()).fullmatch
         mine = (_known(key, f"keys[{at}]") for at, key in enumerate(config.keys))
         self._known = {each.digest: each for each in (*mine, *map(_known, keys_in(config.keys_file)))}
+        self._in_header = OfField(self._header, self._shown_by)
         self._lookalikes = lookalikes(self._header)
         self._hides = config.hide_credentials
         place = f'header="{self._header}"' if self._query is None else f'query="{quote(self._query)}"'
@@ -196,9 +197,8 @@ class ApiKey:
         path = request.target.partition("?")[0]
         request.target = f"{path}?{request.query}" if request.query else path
 
-    def _in_header(self, headers: Headers) -> _Known | None:
-        shown = headers.get_all(self._header)
-        return self._known_by([value.encode("utf-8", "surrogateescape") for value in shown])
+    def _shown_by(self, values: list[str]) -> _Known | None:
+        return self._known_by([value.encode("utf-8", "surrogateescape") for value in values])
 
     def _known_by(self, shown: list[bytes]) -> _Known | None:
         """None where no key is shown."""
