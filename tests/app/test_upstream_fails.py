@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.soak.certificate import certificate
 from tests.app.seawall import ROOT, seawall
 from tests.ports import free_port
 
@@ -76,9 +77,11 @@ class Served:
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[Served]:
-    port, control, refused = free_port(), free_port(), free_port()
+    port, control, secured, refused = (free_port() for _ in range(4))
+    pem = folder / "upstream.pem"
+    pem.write_bytes(certificate())
     (folder / "a.yaml").write_text(POLICIES.format(port=port, refused=refused))
-    command = (sys.executable, "-m", "bench.soak.upstream", str(port), str(control))
+    command = (sys.executable, "-m", "bench.soak.upstream", *map(str, (port, control, secured, pem)))
     upstream = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
         async with (
