@@ -207,8 +207,9 @@ def test_repetitions_are_counted_and_timed_by_class(api: Running) -> None:
 
     assert 1 == api.metric("seawall_retries_total", **busy, outcome="failed")
     assert 1 == api.metric("seawall_retries_total", **late, outcome="recovered")
-    assert 1 <= (api.metric("seawall_retry_failed_call_seconds_sum", **late) or 0) < 9
-    assert 1 > (api.metric("seawall_retry_failed_call_seconds_sum", **busy) or 0) > 0
+    # A limit of a second is kept to a few milliseconds, either way.
+    assert 0.9 < (api.metric("seawall_retry_failed_call_seconds_sum", **late) or 0) < 9
+    assert 0 < (api.metric("seawall_retry_failed_call_seconds_sum", **busy) or 0)
     assert 0.02 > (api.metric("seawall_retry_wait_seconds_sum", **busy) or 0) >= 0.005
     assert 1 == api.metric("seawall_retry_wait_seconds_count", **late)
     assert 1 == api.metric("seawall_upstream_attempts_total", upstream="steam", outcome="timeout.attempt")

@@ -279,10 +279,11 @@ async def test_a_client_that_leaves_ends_the_waiting() -> None:
     waiting = a_retry(backoff=BackOffConfig(base=Duration(100), max=Duration(100), jitter="none"))
     async with RawUpstream(busy) as upstream, wire(upstream.port, waiting) as running:
         await abandoned(running, upstream)
-        tasks = [task for task in asyncio.all_tasks() if "_respond" in repr(task)]
+        # One that was cancelled needs a turn of the loop to end.
+        await until(lambda: not [task for task in asyncio.all_tasks() if "_respond" in repr(task)])
         still_out = waits(running)
 
-    assert (1, [], False) == (upstream.connections, tasks, still_out)
+    assert (1, False) == (upstream.connections, still_out)
     assert [499] == [outcome.status for outcome in running.records.outcomes]
 
 
