@@ -36,7 +36,9 @@ class RedisClient:
         try:
             import redis.exceptions  # noqa: PLC0415  # an extra
         except ImportError:
-            raise ValueError("redis:// needs the package redis: pip install 'seawall[redis]'") from None
+            raise ValueError(
+                "redis:// needs the package redis; expected an installation as seawall[redis]"
+            ) from None
         self._errors = redis.exceptions
         self._client: Redis | RedisCluster = _client(url)
         self._connections = url.connections

@@ -19,7 +19,7 @@ json_schema:
 The schema stands in the policy, or with `file: schemas/ticket.json` in a JSON or YAML file beside it,
 which is read when the policies are loaded. It is a JSON Schema of any draft from 4 to 2020-12,
 which is what it is where it doesn't say `$schema`; `format` is checked. It needs the package
-`jsonschema-rs`, which comes with `pip install seawall[schema]`, and with the image.
+`jsonschema-rs`, which comes with `pip install '.[schema]'` where Seawall's source is, and with the image.
 
 All of it stands in one place: a `$ref` that leads to another file or into the network is refused at
 load, and nothing is ever fetched. Regular expressions take time in proportion to the text, whatever

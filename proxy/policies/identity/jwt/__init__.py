@@ -14,7 +14,8 @@ jwt: {algorithms: [HS256], secrets: [{env: TICKETS_TOKEN_SIGNING_SECRET}], max_a
 ```
 
 The token stands in `Authorization: Bearer`, or in the `header` that you name, there with or without
-`Bearer`. It needs the package `pyjwt`, which comes with `pip install seawall[jwt]`, and with the image.
+`Bearer`. It needs the package `pyjwt`, which comes with `pip install '.[jwt]'` where Seawall's source is,
+and with the image.
 
 **What a token must be.** Signed by one of `algorithms`: say those that your issuer uses, and no more.
 `RS`, `PS`, `ES` and `EdDSA` are verified by the issuer's public keys, `HS` by `secrets` that you share
